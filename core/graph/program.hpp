@@ -1,0 +1,82 @@
+// A planned and recorded graph: command buffers made once, submitted as often as wanted.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "graph/graph.hpp"
+#include "graph/plan.hpp"
+#include "kernels/kernel.hpp"
+#include "vulkan/command.hpp"
+#include "vulkan/device.hpp"
+
+namespace pumice {
+
+struct NodeTime {
+    std::string label;
+    std::string module;   ///< of its longest dispatch
+    double milliseconds = 0, flops = 0, bytes = 0;
+};
+
+struct ProgramOptions {
+    bool profile = false;            ///< timestamps around each node, read with Program::times()
+    const char* name = "program";
+};
+
+/// Memory for transient tensors; programs that never run at the same time share one.
+class Arena {
+public:
+    /// Grows the pages to at least these sizes. Programs compiled against it hold their pages alive.
+    Result<std::vector<std::shared_ptr<Buffer>>> pages(Device&, const std::vector<std::uint64_t>& sizes);
+    void release() { pages_.clear(); }
+    std::uint64_t bytes() const;
+
+private:
+    std::vector<std::shared_ptr<Buffer>> pages_;
+};
+
+class Program {
+public:
+    static Result<std::unique_ptr<Program>> compile(std::shared_ptr<Device>, KernelCache&, Arena&, const Graph&,
+                                                    const ProgramOptions& = {});
+    ~Program();
+    Program(const Program&) = delete;
+    Program& operator=(const Program&) = delete;
+
+    /// Runs the graph once and waits. Work goes to the device in submissions of about 100 ms, adapted from measured
+    /// times, at most two in flight; `cancel` (may be null) is looked at between them: Code::cancelled.
+    Status run(const std::atomic<bool>* cancel = nullptr);
+
+    /// Where a tensor lies (external, kept, or the graph's output), for reading back.
+    BufferRange range(TensorId) const;
+
+    std::uint64_t arena_bytes() const { return plan_.total(); }
+    const Plan& plan() const { return plan_; }
+    double flops() const { return flops_; }
+    double device_seconds() const { return device_seconds_; }  ///< of the last run, 0 without timestamps
+    std::size_t dispatch_count() const { return dispatches_; }
+    Result<std::vector<NodeTime>> times();                      ///< of the last run; needs ProgramOptions::profile
+
+private:
+    struct Chunk;
+    struct Recorder;
+    Program() = default;
+    std::shared_ptr<Device> device_;
+    std::vector<TensorInfo> tensors_;
+    Plan plan_;
+    std::vector<std::shared_ptr<Buffer>> pages_;
+    std::unique_ptr<CommandPool> pool_;
+    std::vector<Chunk> chunks_;
+    std::vector<VkDescriptorPool> descriptor_pools_;
+    std::unique_ptr<class Timestamps> chunk_times_, node_times_;
+    std::vector<NodeTime> nodes_;
+    double flops_ = 0, device_seconds_ = 0;
+    std::size_t dispatches_ = 0;
+    std::string name_;
+};
+
+}  // namespace pumice

@@ -1,0 +1,131 @@
+// The operators: one declaration each. An operator appends its dispatches to the graph and returns its output.
+//
+// Everywhere: activations are NHWC {n, h, w, c} in g.activation() or f32, c a multiple of 4; the output has the
+// activation type unless said otherwise; tensors over the device's binding limit are cut by rows. A bad argument is
+// recorded with Graph::fail (Code::invalid_argument, naming operator and shapes) and an empty id comes back.
+// In Precision::exact every result is the same, bit for bit, on every driver.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "graph/graph.hpp"
+#include "graph/weight.hpp"
+
+namespace pumice::ops {
+
+enum class Activation : std::uint32_t { none = 0, silu = 1, gelu = 2, quick_gelu = 3 };
+
+struct LinearOptions {
+    const Weight* bias = nullptr;          ///< vector [n]
+    TensorId residual{};                   ///< of the output's shape, added last
+    Activation activation = Activation::none;
+    bool f32_output = false;               ///< write f32 whatever the precision
+};
+/// y = activation(x wᵀ + bias) + residual; x {n,h,w,k} → {n,h,w,w.n}. With w.geglu: y = value * gelu(gate), half the
+/// columns (Shazeer, "GLU Variants Improve Transformer", 2020, arXiv 2002.05202; exact GELU).
+TensorId linear(Graph&, TensorId x, const Weight& w, const LinearOptions& = {});
+
+struct Conv2dOptions {
+    const Weight* bias = nullptr;
+    std::uint32_t stride = 1;                               ///< 1 or 2
+    std::uint32_t pad_top = 1, pad_left = 1, pad_bottom = 1, pad_right = 1;  ///< the VAE's downsample: 0, 0, 1, 1
+    TensorId channel_add{};                ///< {n,1,1,c}, f32: added to every pixel of its picture (timestep embedding)
+    TensorId residual{};                   ///< of the output's shape, added last
+    Activation activation = Activation::none;
+    bool f32_output = false;
+};
+/// Convolution as implicit GEMM. x {n,h,w,k} → {n, (h+pads-kh)/stride+1, (w+pads-kw)/stride+1, w.n}.
+TensorId conv2d(Graph&, TensorId x, const Weight& w, const Conv2dOptions& = {});
+
+struct MatmulOptions {
+    bool transpose_b = false;              ///< b is {n,1,N,K} instead of {n,1,K,N}
+    float scale = 1;
+};
+/// Batched matrix product of activations: a {n,1,M,K}, b → {n,1,M,N}. K and N multiples of 4.
+TensorId matmul(Graph&, TensorId a, TensorId b, const MatmulOptions& = {});
+
+struct GroupNormOptions {
+    std::uint32_t groups = 32;
+    float eps = 1e-5f;                     ///< 1e-5 in the UNet's ResBlocks, 1e-6 in SpatialTransformer and VAE
+    bool silu = false;
+};
+/// Wu and He, "Group Normalization" (2018). Statistics over each picture's group, in fp32.
+TensorId group_norm(Graph&, TensorId x, const Weight& gamma, const Weight& beta, const GroupNormOptions&);
+
+/// Over the channels of each row.
+TensorId layer_norm(Graph&, TensorId x, const Weight& gamma, const Weight& beta, float eps = 1e-5f);
+
+/// Over the channels of each row.
+TensorId softmax(Graph&, TensorId x);
+
+struct AttentionOptions {
+    std::uint32_t heads = 1;
+    bool causal = false;                   ///< query i sees keys 0…i (CLIP)
+    float scale = 0;                       ///< 0: 1/sqrt(head size)
+};
+/// softmax(q kᵀ * scale) v a head, without a score matrix (online softmax: Milakov and Gimelshein 2018, arXiv
+/// 1805.02867; Dao et al. 2022, arXiv 2205.14135). q {n,h,w,c}, k and v {n,*,*,c} of any length; c = heads * head
+/// size, head size a multiple of 4 up to 1024 (a single VAE head has 512).
+TensorId attention(Graph&, TensorId q, TensorId k, TensorId v, const AttentionOptions&);
+
+/// Nearest neighbour to out_h x out_w: source pixel = floor(i * in / out).
+TensorId upsample_nearest(Graph&, TensorId x, std::uint32_t out_h, std::uint32_t out_w);
+
+/// Channels of a, then of b.
+TensorId concat(Graph&, TensorId a, TensorId b);
+
+TensorId activation(Graph&, TensorId x, Activation);
+
+/// out = sum of weight[i] * x[i] (1 to 4 terms of one shape, f32), written to `out` if given, which may be one of the
+/// terms. add, subtract, scale and lerp are cases of it.
+struct Term {
+    TensorId x;
+    float weight = 1;
+};
+TensorId linear_combination(Graph&, std::span<const Term> terms, TensorId out = {});
+TensorId add(Graph&, TensorId a, TensorId b);   ///< activation type, as a residual outside of linear/conv2d
+
+/// out = x * params[index], params f32 in a device buffer that the host changes between runs; x f32, output in
+/// `dtype`. `repeat` writes the batch that many times (conditional and unconditional from one latent).
+TensorId scale_by(Graph&, TensorId x, TensorId params, std::uint32_t index, DType dtype, std::uint32_t repeat = 1);
+
+/// Classifier-free guidance with the denoiser's scalings: both halves of `model_output` (batch 2n: uncond first, then
+/// cond) and x {n,…} f32 → denoised = c_skip * x + c_out * (uncond + guidance_scale * (cond - uncond)), f32; with batch
+/// n (no guidance) the output is taken as it is. Ho and Salimans 2022, arXiv 2207.12598. c_skip, c_out and
+/// guidance_scale are params[index], [index+1], [index+2].
+TensorId guide(Graph&, TensorId x, TensorId model_output, TensorId params, std::uint32_t index, TensorId out = {});
+
+/// {n,1,1,dim} f32: cos(t f_i) then sin(t f_i), f_i = 10000^(-i / (dim/2)) (ldm timestep_embedding). `timesteps` holds
+/// n f32 values (may be fractional).
+TensorId timestep_embedding(Graph&, TensorId timesteps, std::uint32_t n, std::uint32_t dim);
+
+/// Rows of the table for each token, plus the position's row: tokens i32 {n,1,T,1} → {n,1,T,k}.
+TensorId embedding(Graph&, TensorId tokens, const Weight& table, const Weight& positions);
+
+/// Other element type, same shape.
+TensorId cast(Graph&, TensorId x, DType);
+
+/// x * scale + offset clamped to [0, 1], times 255, truncated (as A1111 does) to 8 bits: x {n,h,w,4} → u8 {n,h,w,4}
+/// with the fourth byte 255.
+TensorId to_image(Graph&, TensorId x, float scale = 0.5f, float offset = 0.5f);
+/// u8 {n,h,w,4} → x / 255 * scale + offset in the activation type, fourth channel 0.
+TensorId from_image(Graph&, TensorId image, float scale = 2.0f, float offset = -1.0f);
+
+/// NCHW f32 ↔ NHWC f32 (noise and stored latents are NCHW outside).
+TensorId nchw_to_nhwc(Graph&, TensorId x, Shape nhwc);
+TensorId nhwc_to_nchw(Graph&, TensorId x);
+
+/// Sets `flag` (u32 in a device buffer, i32 {1,1,1,1}) to 1 when any element is NaN or infinite; never clears it.
+void check_finite(Graph&, TensorId x, TensorId flag);
+
+/// Standard normal numbers, f32 {n,h,w,c} laid out NHWC but drawn in NCHW order as the CUDA generator does: Philox
+/// 4x32-10 (Salmon et al. 2011), key = seed, counter = (offset, 0, element, 0), Box-Muller of the first two words. A
+/// picture i of the batch has seed seeds[i].
+TensorId random_normal(Graph&, Shape, std::span<const std::uint64_t> seeds, std::uint32_t offset);
+
+/// Repacks rows [row0, row0+rows) of a [n][k][kh][kw] tensor, whose bytes lie at the start of `source`, into `w`.
+void repack(Graph&, TensorId source, DType source_dtype, const Weight& w, std::uint32_t row0, std::uint32_t rows);
+
+}  // namespace pumice::ops

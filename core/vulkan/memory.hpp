@@ -1,0 +1,91 @@
+// Device memory: blocks, sub-allocations and buffers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include <vulkan/vulkan.h>
+
+#include "base/result.hpp"
+
+namespace pumice {
+
+class Device;
+
+/// What a buffer is for; the allocator picks the memory type.
+enum class Intent : std::uint8_t {
+    device,    ///< weights, activations: device-local
+    upload,    ///< written by the host once, read by the device: host-visible, coherent
+    readback,  ///< written by the device, read by the host: host-visible, cached where possible
+    shared,    ///< small and changed each step: device-local and host-visible where possible
+};
+
+/// A buffer with its memory; freed with the object. Usage: storage, transfer source and destination.
+class Buffer {
+public:
+    ~Buffer();
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+
+    VkBuffer handle() const { return buffer_; }
+    std::uint64_t size() const { return size_; }
+    /// Host address, or null when the memory is not host-visible (only Intent::device may be null; on unified
+    /// memory it is not, and writes go straight in).
+    std::byte* mapped() const { return mapped_; }
+    /// Makes host writes to [offset, offset+size) visible to the device where memory is not coherent.
+    Status flush(std::uint64_t offset, std::uint64_t size);
+    /// Makes device writes visible to the host where memory is not coherent.
+    Status invalidate(std::uint64_t offset, std::uint64_t size);
+
+private:
+    friend class Allocator;
+    Buffer() = default;
+    struct Allocation;
+    std::shared_ptr<class Allocator> allocator_;
+    VkBuffer buffer_ = VK_NULL_HANDLE;
+    std::uint64_t size_ = 0;
+    std::byte* mapped_ = nullptr;
+    std::unique_ptr<Allocation> allocation_;
+};
+
+/// A byte range of a buffer, kept alive by whoever holds it.
+struct BufferRange {
+    std::shared_ptr<Buffer> buffer;
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+};
+
+struct MemoryStatistics {
+    std::uint64_t device_in_use = 0, device_peak = 0;  ///< bytes of vkAllocateMemory with Intent::device or shared
+    std::uint64_t host_in_use = 0, host_peak = 0;      ///< bytes with Intent::upload or readback
+};
+
+/// Sub-allocates from blocks of 64 MiB a memory type; a request of half a block or more, or one the driver wants
+/// so, gets a dedicated allocation. Thread-safe.
+class Allocator {
+public:
+    /// Code::out_of_device_memory or out_of_host_memory with sizes, heap and what to do; falls back to another
+    /// memory type of the same intent before it fails. Respects the budget where the driver reports one.
+    Result<std::shared_ptr<Buffer>> create(std::uint64_t bytes, Intent intent, const char* what);
+    MemoryStatistics statistics() const;
+    void reset_peaks();
+    /// Bytes still free for Intent::device: budget (or heap size) minus usage.
+    std::uint64_t device_bytes_free() const;
+    /// Refuses allocations that would take Intent::device and shared together above this; 0: no limit.
+    void set_limit(std::uint64_t bytes);
+
+    ~Allocator();
+    Allocator(const Allocator&) = delete;
+    Allocator& operator=(const Allocator&) = delete;
+
+private:
+    friend class Device;
+    friend class Buffer;
+    struct State;
+    explicit Allocator(std::unique_ptr<State>);
+    std::unique_ptr<State> state_;
+    std::weak_ptr<Allocator> self_;
+};
+
+}  // namespace pumice
