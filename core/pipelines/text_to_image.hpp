@@ -1,0 +1,62 @@
+// Prompt in, pictures out.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/precision.hpp"
+#include "base/result.hpp"
+#include "models/model.hpp"
+
+namespace pumice {
+
+enum class RngKind : std::uint8_t { torch_cpu, philox };
+
+struct TextToImageRequest {
+    std::string prompt;
+    std::string negative_prompt;
+    std::uint32_t width = 512, height = 512;  ///< pixels, multiples of 8, 64…16384
+    std::uint32_t steps = 20;                 ///< 1…1000
+    float guidance_scale = 7.0f;              ///< 1 or less: no guidance
+    std::string sampler = "euler_a";          ///< see sampler_names()
+    std::string schedule = "normal";          ///< see schedule_names(); ddim has its own time steps
+    std::uint64_t seed = 0;                   ///< picture i of the batch has seed + i
+    RngKind rng = RngKind::torch_cpu;
+    std::uint32_t batch = 1;                  ///< 1…64
+    std::uint32_t clip_skip = 1;              ///< 1: the last layer; 2: the one before …
+};
+
+struct Progress {
+    enum class Stage : std::uint8_t { load, text, step, decode } stage;
+    std::uint32_t step = 0, steps = 0;  ///< Stage::step: step 1…steps has just ended; others: pictures done of the batch
+    double seconds = 0;                 ///< since the request began
+};
+
+/// Callbacks run on the calling thread, between submissions.
+struct RequestControl {
+    std::function<void(const Progress&)> on_progress;
+    const std::atomic<bool>* cancel = nullptr;  ///< may be set from any thread or a signal handler
+};
+
+struct Image {
+    std::uint32_t width = 0, height = 0;
+    std::vector<std::uint8_t> rgb;  ///< row by row from the top, 3 bytes a pixel
+};
+
+struct TextToImageResult {
+    std::vector<Image> images;
+    double text_seconds = 0, decode_seconds = 0;
+    std::vector<double> step_seconds;
+    double unet_flops = 0;              ///< of one evaluation, all batches
+    std::vector<std::string> notes;     ///< said once each: "the UNet overflowed fp16 at step 3; went on in fp32"
+};
+
+/// Code::invalid_argument names the field; Code::not_finite when even fp32 gives NaN (damaged weights);
+/// Code::cancelled. Deterministic: the same request on the same device and precision gives the same bytes.
+Result<TextToImageResult> text_to_image(Model& model, const TextToImageRequest&, const RequestControl& = {});
+
+}  // namespace pumice
