@@ -17,3 +17,24 @@ foreach(shader IN LISTS shader_files)
     VERBATIM)
   list(APPEND PUMICE_EMBEDDED_SHADERS ${output})
 endforeach()
+
+# The list of the files' tables.
+set(declarations)
+set(entries)
+foreach(shader IN LISTS shader_files)
+  get_filename_component(stem ${shader} NAME_WE)
+  string(APPEND declarations "extern const EmbeddedModules shaders_${stem};\n")
+  string(APPEND entries "&shaders_${stem}, ")
+endforeach()
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/shaders/files.cpp @ONLY CONTENT
+"#include \"kernels/embedded.hpp\"
+
+namespace pumice {
+@declarations@
+std::span<const EmbeddedModules* const> embedded_shader_files() {
+    static const EmbeddedModules* const files[] = {@entries@};
+    return files;
+}
+}  // namespace pumice
+")
+list(APPEND PUMICE_EMBEDDED_SHADERS ${CMAKE_BINARY_DIR}/shaders/files.cpp)
