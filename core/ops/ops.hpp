@@ -85,6 +85,10 @@ struct Term {
     float weight = 1;
 };
 TensorId linear_combination(Graph&, std::span<const Term> terms, TensorId out = {});
+/// The same with weights that the host changes between runs: out = sum of params[index + i] * x[i], params f32 in a
+/// device buffer. What samplers step with: one recorded program, other coefficients each step.
+TensorId linear_combination_by(Graph&, std::span<const TensorId> terms, TensorId params, std::uint32_t index,
+                               TensorId out = {});
 TensorId add(Graph&, TensorId a, TensorId b);   ///< activation type, as a residual outside of linear/conv2d
 
 /// out = x * params[index], params f32 in a device buffer that the host changes between runs; x f32, output in
