@@ -1,0 +1,51 @@
+// The weights of one network, by the checkpoint's own names under a prefix; each goes to the device when a graph first
+// asks for it and stays there for the next graph.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "graph/graph.hpp"
+#include "graph/weight.hpp"
+#include "weights/safetensors.hpp"
+#include "weights/upload.hpp"
+
+namespace pumice {
+
+class WeightSet {
+public:
+    /// `prefix` ends with a dot ("model.diffusion_model."). The file outlives the set.
+    WeightSet(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, const SafetensorsFile& file, std::string prefix);
+
+    bool has(const std::string& name) const;
+    bool has_prefix(const std::string& prefix) const;
+
+    // Each records an error in the graph and returns an empty weight when the tensor is missing or does not load.
+    const Weight& linear(Graph&, const std::string& name);  ///< [n][k], or a 1x1 convolution
+    const Weight& conv(Graph&, const std::string& name);
+    const Weight& geglu(Graph&, const std::string& name);
+    const Weight& vector(Graph&, const std::string& name);
+    const Weight& table(Graph&, const std::string& name);
+    const Weight* bias(Graph&, const std::string& name);        ///< null when the layer has none
+    const Weight* geglu_bias(Graph&, const std::string& name);
+
+    /// Waits until everything asked for is on the device.
+    Status flush();
+    /// Frees the device's copies; the next graph uploads again. No program that uses them may be run after.
+    void release();
+    std::uint64_t file_bytes() const;    ///< of all tensors under the prefix
+    std::uint64_t device_bytes() const;
+
+private:
+    const Weight& load(Graph&, const std::string& name, WeightUse use);
+
+    std::shared_ptr<Device> device_;
+    std::shared_ptr<KernelCache> kernels_;
+    const SafetensorsFile* file_;
+    std::string prefix_;
+    std::unique_ptr<WeightStore> store_;
+    std::map<std::string, Weight> loaded_;
+};
+
+}  // namespace pumice
