@@ -1,0 +1,85 @@
+// Brings the tensors of a file to the device, in the layouts of graph/weight.hpp.
+#pragma once
+
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "graph/program.hpp"
+#include "graph/weight.hpp"
+#include "kernels/kernel.hpp"
+#include "vulkan/device.hpp"
+#include "weights/safetensors.hpp"
+
+namespace pumice {
+
+/// How the operators read a tensor.
+enum class WeightUse : std::uint8_t {
+    linear,        ///< [n, k]: packed
+    conv,          ///< [n, k, kh, kw]: packed; a 1x1 convolution may be stored as [n, k]
+    geglu,         ///< [2n, k], values then gates: packed with their columns interleaved
+    vector,        ///< [n]: f32
+    geglu_vector,  ///< [2n], the bias of a geglu weight: f32, interleaved as its columns are
+    table,         ///< [n, k]: rows as in the file
+};
+
+/// Bytes on the device of a tensor; 0 if its shape or type does not suit the use.
+std::uint64_t device_bytes(const StoredTensor&, WeightUse);
+
+struct WeightStoreOptions {
+    std::uint64_t slot_bytes = std::uint64_t(16) << 20;   ///< of each staging buffer; there are two
+    std::uint64_t block_bytes = std::uint64_t(64) << 20;  ///< weights share buffers of this size; a larger one has its own
+    /// Sum of device_bytes of what will be loaded, if known: the last buffer is then no larger than needed.
+    std::uint64_t expected_bytes = 0;
+};
+
+/// The weights of one model part. Tensors are read once, from the mapped file into a staging slot, while the device
+/// repacks the slot before; or straight into device memory that the host sees, where no repacking is needed. Pages of
+/// the file that have been read are given back, so host memory stays at the two slots whatever the file's size.
+/// F32, F16 and BF16 keep their type; F64 becomes f32; vectors become f32.
+/// Not thread-safe. The Weights hold their memory alive, so the store may go before them.
+class WeightStore {
+public:
+    static Result<std::unique_ptr<WeightStore>> create(std::shared_ptr<Device>, std::shared_ptr<KernelCache>,
+                                                       const WeightStoreOptions& = {});
+    ~WeightStore();
+    WeightStore(const WeightStore&) = delete;
+    WeightStore& operator=(const WeightStore&) = delete;
+
+    /// Queues a tensor; its bytes are there after flush(). Code::bad_format names a missing tensor or one whose shape
+    /// does not suit the use, Code::unsupported one of another element type; memory and device errors as they come.
+    Result<Weight> load(const SafetensorsFile&, std::string_view name, WeightUse);
+    /// Waits until all that was queued is on the device, and frees the staging slots.
+    Status flush();
+
+    std::uint64_t bytes() const { return bytes_; }  ///< on the device, of all weights loaded
+    /// Forgets the buffers: each is freed when its last Weight goes.
+    void release();
+
+private:
+    struct Slot;
+    WeightStore(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, const WeightStoreOptions&);
+
+    Result<BufferRange> allocate(std::uint64_t size);
+    Result<Slot*> slot_with_room(std::uint64_t size);
+    Status submit_slot();
+    Status wait_in_flight();
+    Status load_vector(const SafetensorsFile&, const StoredTensor&, const Weight&);
+    Status load_rows(const SafetensorsFile&, const StoredTensor&, const Weight&);
+
+    std::shared_ptr<Device> device_;
+    std::shared_ptr<KernelCache> kernels_;
+    WeightStoreOptions options_;
+    std::uint64_t bytes_ = 0, allocated_ = 0;
+    std::shared_ptr<Buffer> block_;
+    std::uint64_t block_used_ = 0;
+    std::unique_ptr<Slot> slots_[2];
+    std::uint32_t filling_ = 0;
+    Arena arena_;
+    std::future<Status> in_flight_;
+};
+
+}  // namespace pumice
