@@ -37,7 +37,6 @@ struct UnetLayer {
     std::uint32_t out_channels = 0;
     // Transformers only:
     std::uint32_t depth = 0;             ///< transformer_blocks
-    std::uint32_t heads = 0;
     std::uint32_t ff_channels = 0;       ///< inner width of the feed-forward: values, and as many gates
     /// A ResBlock has skip_connection when its channels change.
     bool has_skip() const { return kind == LayerKind::res && in_channels != out_channels; }
@@ -50,6 +49,7 @@ struct UnetConfig {
     std::uint32_t model_channels = 320;
     std::uint32_t time_channels = 1280;  ///< of the time embedding
     std::uint32_t context_channels = 768;
+    std::uint32_t heads = 8;             ///< of every transformer
     std::vector<UnetBlock> input_blocks; ///< the output of each is a skip
     UnetBlock middle_block;
     std::vector<UnetBlock> output_blocks;  ///< each first joins the last skip left, after the current channels
@@ -123,8 +123,8 @@ Result<Sd1Config> sd1_config(const SafetensorsFile&);
 
 /// A geometry from the hyperparameters of the original configuration files:
 /// {"kind": "sd1", "prediction": "eps"|"v",
-///  "unet": {model_channels, channel_mult: [], num_res_blocks, attention_resolutions: [], num_heads or
-///           num_head_channels, transformer_depth, context_dim, in_channels, out_channels},
+///  "unet": {model_channels, channel_mult: [], num_res_blocks, attention_resolutions: [], num_heads,
+///           transformer_depth, context_dim, in_channels, out_channels},
 ///  "vae": {ch, ch_mult: [], num_res_blocks, z_channels, scale_factor},
 ///  "text": {width, layers, heads, intermediate, vocab, context_length}}
 /// What is absent is SD 1.5's ("{}" is SD 1.5). Code::bad_format or Code::invalid_argument, naming the key and

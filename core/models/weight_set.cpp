@@ -23,7 +23,7 @@ const Weight& WeightSet::load(Graph& g, const std::string& name, WeightUse use) 
     return loaded_.emplace(name, *std::move(weight)).first->second;
 }
 
-const Weight& WeightSet::linear(Graph& g, const std::string& name) { return load(g, name, WeightUse::linear); }
+const Weight& WeightSet::linear(Graph& g, const std::string& name) { return load(g, name, WeightUse::conv); }  // may be stored as a 1x1 convolution
 const Weight& WeightSet::conv(Graph& g, const std::string& name) { return load(g, name, WeightUse::conv); }
 const Weight& WeightSet::geglu(Graph& g, const std::string& name) { return load(g, name, WeightUse::geglu); }
 const Weight& WeightSet::vector(Graph& g, const std::string& name) { return load(g, name, WeightUse::vector); }
