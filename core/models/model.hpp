@@ -3,13 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
-#include <string>
 
 #include "base/precision.hpp"
 #include "base/result.hpp"
 #include "kernels/kernel.hpp"
+#include "models/configs.hpp"
+#include "models/weight_set.hpp"
+#include "text/tokenizer.hpp"
 #include "vulkan/device.hpp"
 
 namespace pumice {
@@ -22,19 +23,43 @@ struct ModelOptions {
 /// fp16 where the device has 16-bit storage, else fp32.
 Precision default_precision(const Capabilities&);
 
+/// Not thread-safe: one request at a time.
 class Model {
 public:
-    struct Impl;
     /// Opens and checks a single-file SD 1.x checkpoint; weights go to the device at first use. Errors name the file
-    /// and, for a missing or misshapen tensor, the tensor.
+    /// and, for a missing or misshapen tensor, the tensor. A vocab.json and merges.txt beside the file replace the
+    /// tokenizer that is built in.
     static Result<std::unique_ptr<Model>> load(std::shared_ptr<Device>, std::shared_ptr<KernelCache>,
                                                const std::filesystem::path& file, const ModelOptions&);
-    ~Model();
-    Impl& impl() { return *impl_; }
+    Model(const Model&) = delete;
+    Model& operator=(const Model&) = delete;
+
+    const std::shared_ptr<Device>& device() const { return device_; }
+    KernelCache& kernels() { return *kernels_; }
+    const SafetensorsFile& file() const { return file_; }
+    const Sd1Config& config() const { return config_; }
+    const Tokenizer& tokenizer() const { return tokenizer_; }
+    Precision precision() const { return options_.precision; }
+
+    WeightSet& text_weights() { return text_; }
+    WeightSet& unet_weights() { return unet_; }
+    WeightSet& vae_weights() { return vae_; }
+
+    /// Whether all three parts and room for activations fit on the device together. If not, a pipeline releases the
+    /// weights of one part before it brings in the next.
+    bool fits_at_once() const { return fits_at_once_; }
 
 private:
-    explicit Model(std::unique_ptr<Impl>);
-    std::unique_ptr<Impl> impl_;
+    Model(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, SafetensorsFile, Sd1Config, Tokenizer,
+          const ModelOptions&);
+    std::shared_ptr<Device> device_;
+    std::shared_ptr<KernelCache> kernels_;
+    SafetensorsFile file_;
+    Sd1Config config_;
+    Tokenizer tokenizer_;
+    ModelOptions options_;
+    WeightSet text_, unet_, vae_;
+    bool fits_at_once_ = true;
 };
 
 }  // namespace pumice

@@ -1,0 +1,47 @@
+#include "models/model.hpp"
+
+namespace pumice {
+namespace {
+
+/// Activations and staging of a 512x512 picture, with room to spare.
+constexpr std::uint64_t kWorkingBytes = std::uint64_t(640) << 20;
+
+Result<Tokenizer> tokenizer_for(const std::filesystem::path& model_file) {
+    const auto folder = model_file.parent_path();
+    std::error_code ignored;
+    if (std::filesystem::exists(folder / "vocab.json", ignored) && std::filesystem::exists(folder / "merges.txt", ignored))
+        return Tokenizer::load(folder);
+    return Tokenizer::embedded();
+}
+
+}  // namespace
+
+Precision default_precision(const Capabilities& caps) { return caps.storage_16bit ? Precision::fp16 : Precision::fp32; }
+
+Model::Model(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels, SafetensorsFile file,
+             Sd1Config config, Tokenizer tokenizer, const ModelOptions& options)
+    : device_(std::move(device)),
+      kernels_(std::move(kernels)),
+      file_(std::move(file)),
+      config_(std::move(config)),
+      tokenizer_(std::move(tokenizer)),
+      options_(options),
+      text_(device_, kernels_, file_, config_.text.prefix),
+      unet_(device_, kernels_, file_, std::string(kUnetPrefix)),
+      vae_(device_, kernels_, file_, std::string(kVaePrefix)) {
+    const std::uint64_t budget =
+        options_.memory_limit ? options_.memory_limit : device_->allocator().device_bytes_free();
+    fits_at_once_ = text_.file_bytes() + unet_.file_bytes() + vae_.file_bytes() + kWorkingBytes <= budget;
+}
+
+Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels,
+                                           const std::filesystem::path& path, const ModelOptions& options) {
+    PUMICE_ASSIGN(SafetensorsFile file, SafetensorsFile::open(path));
+    PUMICE_ASSIGN(Sd1Config config, sd1_config(file));
+    PUMICE_ASSIGN(Tokenizer tokenizer, tokenizer_for(path));
+    if (options.memory_limit) device->allocator().set_limit(options.memory_limit);
+    return std::unique_ptr<Model>(new Model(std::move(device), std::move(kernels), std::move(file), std::move(config),
+                                            std::move(tokenizer), options));
+}
+
+}  // namespace pumice
