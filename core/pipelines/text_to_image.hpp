@@ -10,11 +10,10 @@
 
 #include "base/precision.hpp"
 #include "base/result.hpp"
+#include "diffusion/rng.hpp"
 #include "models/model.hpp"
 
 namespace pumice {
-
-enum class RngKind : std::uint8_t { torch_cpu, philox };
 
 struct TextToImageRequest {
     std::string prompt;
