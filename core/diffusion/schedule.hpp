@@ -1,0 +1,68 @@
+// Noise levels of Stable Diffusion's training and the lists of them that a sampler walks down.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace pumice {
+
+/// Which time step the network is told for a noise level between two of the table.
+enum class TimestepRounding : std::uint8_t {
+    interpolated,  ///< linear in log sigma, fractional (k-diffusion)
+    nearest,       ///< the nearest in log sigma (k-diffusion with quantize, ComfyUI)
+};
+
+/// The noise levels a network was trained with: one a time step 0…size()-1, rising. sigma = sqrt((1-a)/a), a the
+/// cumulated product of 1 - beta (Karras et al. 2022, arXiv 2206.00364, appendix C.3.4).
+class SigmaTable {
+public:
+    /// Betas of "scaled linear" form, from `first` to `last` linear in their square root (ldm make_beta_schedule): what
+    /// SD 1.x and 2.x were trained with. As ldm and k-diffusion do: products in double, kept in float.
+    static SigmaTable scaled_linear(double first = 0.00085, double last = 0.012, std::uint32_t steps = 1000);
+
+    std::uint32_t size() const { return static_cast<std::uint32_t>(sigmas_.size()); }
+    std::span<const float> alphas_cumprod() const { return alphas_cumprod_; }
+    std::span<const float> sigmas() const { return sigmas_; }
+    double sigma_min() const { return double(sigmas_.front()); }
+    double sigma_max() const { return double(sigmas_.back()); }
+
+    /// sigma > 0; those outside the table give its first or last time step.
+    double sigma_to_t(double sigma, TimestepRounding rounding = TimestepRounding::interpolated) const;
+    /// t is clamped to [0, size()-1]; linear in log sigma between time steps.
+    double t_to_sigma(double t) const;
+
+private:
+    SigmaTable() = default;
+    std::vector<float> alphas_cumprod_, sigmas_;
+    std::vector<double> log_sigmas_;
+};
+
+/// A way to choose the noise levels: falling, and ending with 0 after `steps` of them ("ddim": about as many).
+struct Schedule {
+    std::string_view name;
+    std::vector<float> (*make)(const SigmaTable&, std::uint32_t steps);
+};
+
+/// normal, karras, exponential, simple, sgm_uniform, ddim.
+std::span<const Schedule> schedules();
+std::vector<std::string_view> schedule_names();
+
+/// The noise levels of the named schedule, 0 at the end. Code::not_found lists the names; Code::invalid_argument for
+/// steps outside 1…size().
+Result<std::vector<float>> make_sigmas(std::string_view schedule, const SigmaTable&, std::uint32_t steps);
+
+/// Karras et al. 2022 (arXiv 2206.00364), equation 5, and a 0.
+std::vector<float> karras_sigmas(double sigma_min, double sigma_max, std::uint32_t steps, double rho = 7);
+
+/// The time steps A1111 gives its DDIM sampler, rising: 1, 1 + s, 1 + 2s, … below size() with s = size() / steps. The
+/// sampler makes one step fewer than there are entries, and there may be more of them than `steps`.
+/// Code::invalid_argument for steps outside 1…size().
+Result<std::vector<std::uint32_t>> ddim_timesteps(const SigmaTable&, std::uint32_t steps);
+/// Their noise levels, falling; the last is not 0. Code::invalid_argument also for steps = 1, which leaves no step.
+Result<std::vector<float>> ddim_sigmas(const SigmaTable&, std::uint32_t steps);
+
+}  // namespace pumice
