@@ -1,0 +1,49 @@
+// A network whose output is looked at on the device: fp16 overflow never ends in a black picture.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "graph/program.hpp"
+#include "models/model.hpp"
+
+namespace pumice {
+
+Result<BufferRange> make_range(Device&, std::uint64_t bytes, Intent, const char* what);
+
+class CheckedProgram {
+public:
+    struct Options {
+        std::string name;             ///< "UNet", for messages
+        bool profile = false;
+        /// Appends the network and returns the tensor to be checked. Called again when fp16 overflowed.
+        std::function<TensorId(Graph&)> build;
+    };
+    /// Builds in the model's precision, with the weights of `weights`. Model and weights outlive this.
+    static Result<std::unique_ptr<CheckedProgram>> create(Model& model, WeightSet& weights, Options options);
+
+    /// Runs once. When fp16 gave NaN or infinity, runs again in fp32, and stays there: fell_back() tells.
+    /// Code::not_finite when fp32 gives NaN too.
+    Status run(const std::atomic<bool>* cancel);
+    bool fell_back() const { return fell_back_; }
+    Program& program() { return *program_; }
+
+private:
+    CheckedProgram(Model& model, WeightSet& weights, Options options)
+        : model_(model), weights_(weights), options_(std::move(options)) {}
+    Status record(Precision);
+    Result<bool> run_finite(const std::atomic<bool>* cancel);
+
+    Model& model_;
+    WeightSet& weights_;
+    Options options_;
+    BufferRange flag_;
+    Arena arena_;
+    std::unique_ptr<Program> program_;
+    Precision precision_ = Precision::fp32;
+    bool fell_back_ = false;
+};
+
+}  // namespace pumice

@@ -1,0 +1,71 @@
+#include "pipelines/unet_denoiser.hpp"
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "models/unet.hpp"
+#include "ops/ops.hpp"
+#include "vulkan/command.hpp"
+
+namespace pumice {
+namespace {
+
+// Places in the parameter buffer, in floats. The time steps are a tensor of their own and start at the largest
+// alignment a device may ask for.
+enum Parameter : std::uint32_t { kCIn = 0, kCSkip = 1, kCOut = 2, kGuidance = 3, kParameters = 4 };
+constexpr std::uint64_t kAlignment = 256;
+
+}  // namespace
+
+Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const UnetDenoiserOptions& options) {
+    std::unique_ptr<UnetDenoiser> made(new UnetDenoiser);
+    made->device_ = model.device();
+    Device& device = *model.device();
+    const UnetConfig& config = model.config().unet;
+    const std::uint32_t repeat = options.guidance ? 2 : 1, rows = options.pictures * repeat;
+    const Shape latent{options.pictures, options.height, options.width, 4};
+    const Shape context{rows, 1, options.context_tokens, config.context_channels};
+    const std::uint64_t latent_bytes = latent.elements() * sizeof(float);
+    PUMICE_ASSIGN(made->x_, make_range(device, latent_bytes, Intent::device, "latent"));
+    PUMICE_ASSIGN(made->denoised_, make_range(device, latent_bytes, Intent::device, "denoised latent"));
+    PUMICE_ASSIGN(made->context_,
+                  make_range(device, context.elements() * sizeof(float), Intent::device, "conditioning"));
+    PUMICE_ASSIGN(made->params_,
+                  make_range(device, kAlignment + rows * sizeof(float), Intent::shared, "step parameters"));
+    made->timesteps_ = {made->params_.buffer, kAlignment, rows * sizeof(float)};
+    made->params_.size = kParameters * sizeof(float);
+
+    const auto build = [&model, &config, d = made.get(), latent, context, repeat](Graph& g) {
+        const TensorId x = g.external(latent, DType::f32, d->x_, "x");
+        const TensorId params = g.external({1, 1, 1, kParameters}, DType::f32, d->params_, "parameters");
+        const UnetInputs inputs{ops::scale_by(g, x, params, kCIn, g.activation(), repeat),
+                                g.external({1, 1, 1, context.n}, DType::f32, d->timesteps_, "timesteps"),
+                                ops::cast(g, g.external(context, DType::f32, d->context_, "context"), g.activation())};
+        const TensorId output = unet(g, model.unet_weights(), inputs, config.heads);
+        if (g.error()) return TensorId{};
+        ops::guide(g, x, output, params, kCSkip, g.external(latent, DType::f32, d->denoised_, "denoised"));
+        return output;
+    };
+    PUMICE_ASSIGN(made->program_,
+                  CheckedProgram::create(model, model.unet_weights(),
+                                         {.name = "UNet", .profile = options.profile, .build = build}));
+    return made;
+}
+
+Status UnetDenoiser::set_context(std::span<const float> values) {
+    if (values.size_bytes() != context_.size)
+        return Error{Code::internal, "context of " + std::to_string(values.size_bytes()) + " bytes, expected " +
+                                         std::to_string(context_.size)};
+    return write_range(device_, context_, std::as_bytes(values));
+}
+
+Status UnetDenoiser::run(const DenoiseParameters& p, const std::atomic<bool>* cancel) {
+    const std::array<float, kParameters> params{p.c_in, p.c_skip, p.c_out, p.guidance_scale};
+    PUMICE_TRY(write_range(device_, params_, std::as_bytes(std::span(params))));
+    const std::vector<float> timesteps(timesteps_.size / sizeof(float), p.timestep);
+    PUMICE_TRY(write_range(device_, timesteps_, std::as_bytes(std::span(timesteps))));
+    return program_->run(cancel);
+}
+
+}  // namespace pumice

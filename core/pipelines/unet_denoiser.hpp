@@ -1,0 +1,56 @@
+// The UNet as a denoiser: one recorded program for a latent size, replayed each step.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "pipelines/checked_program.hpp"
+
+namespace pumice {
+
+struct UnetDenoiserOptions {
+    std::uint32_t pictures = 1;             ///< of the batch
+    std::uint32_t height = 64, width = 64;  ///< of the latent
+    std::uint32_t context_tokens = 77;      ///< 77 a chunk
+    bool guidance = true;                   ///< run conditional and unconditional as one batch of twice the pictures
+    bool profile = false;
+};
+
+/// What a step needs beside the latent.
+struct DenoiseParameters {
+    float c_in = 1, c_skip = 1, c_out = 1;  ///< scalings of the denoiser at this sigma
+    float timestep = 0;                     ///< model time, may be fractional
+    float guidance_scale = 1;
+};
+
+class UnetDenoiser {
+public:
+    /// Brings the UNet's weights to the device and records. The model outlives this.
+    static Result<std::unique_ptr<UnetDenoiser>> create(Model&, const UnetDenoiserOptions&);
+
+    /// {rows, tokens, context_dim} f32 where rows is the pictures' unconditional contexts and then the conditional
+    /// ones, or without guidance the conditional ones alone.
+    Status set_context(std::span<const float>);
+
+    /// The program reads x {pictures, height, width, 4} f32 from here …
+    const BufferRange& input() const { return x_; }
+    /// … and writes denoised, of the same shape, here.
+    const BufferRange& output() const { return denoised_; }
+
+    /// Runs once; see CheckedProgram::run.
+    Status run(const DenoiseParameters&, const std::atomic<bool>* cancel = nullptr);
+    bool fell_back() const { return program_->fell_back(); }
+    Program& program() { return program_->program(); }
+
+private:
+    UnetDenoiser() = default;
+
+    std::shared_ptr<Device> device_;
+    BufferRange x_, denoised_, context_, params_, timesteps_;
+    std::unique_ptr<CheckedProgram> program_;
+};
+
+}  // namespace pumice
