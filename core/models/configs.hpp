@@ -14,8 +14,21 @@ namespace pumice {
 
 /// What a weight file holds, by the names of its tensors.
 enum class Family : std::uint8_t {
-    sd1, sd1_inpainting, sd1_edit, sd2, sdxl, sdxl_refiner, sd3, flux, diffusers, control_net, lora, embedding,
-    upscaler, vae_only, unknown
+    sd1,
+    sd1_inpainting,
+    sd1_edit,
+    sd2,
+    sdxl,
+    sdxl_refiner,
+    sd3,
+    flux,
+    diffusers,
+    control_net,
+    lora,
+    embedding,
+    upscaler,
+    vae_only,
+    unknown
 };
 /// "Stable Diffusion 1.x".
 const char* to_string(Family);
@@ -32,12 +45,12 @@ enum class LayerKind : std::uint8_t { conv, res, transformer, downsample, upsamp
 /// One element of a UNet block; its tensors are kUnetPrefix + name + ".…".
 struct UnetLayer {
     LayerKind kind = LayerKind::conv;
-    std::string name;                    ///< "input_blocks.1.0"
-    std::uint32_t in_channels = 0;       ///< of an output block's first layer: current channels plus the skip's
+    std::string name;               ///< "input_blocks.1.0"
+    std::uint32_t in_channels = 0;  ///< of an output block's first layer: current channels plus the skip's
     std::uint32_t out_channels = 0;
     // Transformers only:
-    std::uint32_t depth = 0;             ///< transformer_blocks
-    std::uint32_t ff_channels = 0;       ///< inner width of the feed-forward: values, and as many gates
+    std::uint32_t depth = 0;        ///< transformer_blocks
+    std::uint32_t ff_channels = 0;  ///< inner width of the feed-forward: values, and as many gates
     /// A ResBlock has skip_connection when its channels change.
     bool has_skip() const { return kind == LayerKind::res && in_channels != out_channels; }
     friend bool operator==(const UnetLayer&, const UnetLayer&) = default;
@@ -49,8 +62,8 @@ struct UnetConfig {
     std::uint32_t model_channels = 320;
     std::uint32_t time_channels = 1280;  ///< of the time embedding
     std::uint32_t context_channels = 768;
-    std::uint32_t heads = 8;             ///< of every transformer
-    std::vector<UnetBlock> input_blocks; ///< the output of each is a skip
+    std::uint32_t heads = 8;              ///< of every transformer
+    std::vector<UnetBlock> input_blocks;  ///< the output of each is a skip
     UnetBlock middle_block;
     std::vector<UnetBlock> output_blocks;  ///< each first joins the last skip left, after the current channels
     /// Downsamplings: the latent's sides need not divide by 2 to this power, but the UNet halves them so often.
@@ -66,18 +79,18 @@ struct VaeBlock {
 
 struct VaeLevel {
     std::vector<VaeBlock> blocks;
-    bool resample = false;               ///< downsample.conv in the encoder, upsample.conv in the decoder, comes last
+    bool resample = false;  ///< downsample.conv in the encoder, upsample.conv in the decoder, comes last
     friend bool operator==(const VaeLevel&, const VaeLevel&) = default;
 };
 
 struct VaeConfig {
     std::uint32_t image_channels = 3;
-    std::uint32_t z_channels = 4;        ///< of the decoder's input and half the encoder's output
-    std::uint32_t latent_channels = 4;   ///< outside of quant_conv and post_quant_conv
-    std::uint32_t channels = 128;        ///< at full size
-    std::uint32_t mid_channels = 512;    ///< in mid, whose attention has one head
-    std::vector<VaeLevel> down;          ///< encoder.down.i, run from 0
-    std::vector<VaeLevel> up;            ///< decoder.up.i, run from the last to 0
+    std::uint32_t z_channels = 4;       ///< of the decoder's input and half the encoder's output
+    std::uint32_t latent_channels = 4;  ///< outside of quant_conv and post_quant_conv
+    std::uint32_t channels = 128;       ///< at full size
+    std::uint32_t mid_channels = 512;   ///< in mid, whose attention has one head
+    std::vector<VaeLevel> down;         ///< encoder.down.i, run from 0
+    std::vector<VaeLevel> up;           ///< decoder.up.i, run from the last to 0
     double scaling_factor = 0.18215;
     /// Pixels a latent element stands for, along a side (8).
     std::uint32_t factor() const;
@@ -96,7 +109,7 @@ struct Sd1Config {
     UnetConfig unet;
     VaeConfig vae;
     TextConfig text;
-    bool v_prediction = false;           ///< the UNet predicts v instead of the noise
+    bool v_prediction = false;  ///< the UNet predicts v instead of the noise
     friend bool operator==(const Sd1Config&, const Sd1Config&) = default;
 };
 

@@ -273,9 +273,11 @@ Result<const StoredTensor*> SafetensorsFile::tensor(std::string_view name) const
     return Error{Code::bad_format, fmt::format("{}: tensor '{}' is missing", path(), printable(name))};
 }
 
-bool SafetensorsFile::has_prefix(std::string_view prefix) const {
-    const auto at = std::lower_bound(tensors().begin(), tensors().end(), prefix, by_name);
-    return at != tensors().end() && at->name.starts_with(prefix);
+std::span<const StoredTensor> SafetensorsFile::with_prefix(std::string_view prefix) const {
+    const auto begin = std::lower_bound(tensors().begin(), tensors().end(), prefix, by_name);
+    const auto end =
+        std::partition_point(begin, tensors().end(), [&](const StoredTensor& t) { return t.name.starts_with(prefix); });
+    return {begin, end};
 }
 
 }  // namespace pumice

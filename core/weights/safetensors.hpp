@@ -78,7 +78,9 @@ public:
     /// As find; Code::bad_format naming file and tensor if there is none.
     Result<const StoredTensor*> tensor(std::string_view name) const;
     /// Whether any tensor's name starts with `prefix`.
-    bool has_prefix(std::string_view prefix) const;
+    bool has_prefix(std::string_view prefix) const { return !with_prefix(prefix).empty(); }
+    /// Those whose name starts with `prefix`.
+    std::span<const StoredTensor> with_prefix(std::string_view prefix) const;
 
     const MappedFile& file() const { return file_; }
     std::string path() const { return file_.path().string(); }

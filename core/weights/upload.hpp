@@ -30,8 +30,9 @@ enum class WeightUse : std::uint8_t {
 std::uint64_t device_bytes(const StoredTensor&, WeightUse);
 
 struct WeightStoreOptions {
-    std::uint64_t slot_bytes = std::uint64_t(16) << 20;   ///< of each staging buffer; there are two
-    std::uint64_t block_bytes = std::uint64_t(64) << 20;  ///< weights share buffers of this size; a larger one has its own
+    std::uint64_t slot_bytes = std::uint64_t(16) << 20;  ///< of each staging buffer; there are two
+    std::uint64_t block_bytes = std::uint64_t(64)
+                                << 20;  ///< weights share buffers of this size; a larger one has its own
     /// Sum of device_bytes of what will be loaded, if known: the last buffer is then no larger than needed.
     std::uint64_t expected_bytes = 0;
 };
@@ -43,9 +44,8 @@ struct WeightStoreOptions {
 /// Not thread-safe. The Weights hold their memory alive, so the store may go before them.
 class WeightStore {
 public:
-    static Result<std::unique_ptr<WeightStore>> create(std::shared_ptr<Device>, std::shared_ptr<KernelCache>,
-                                                       const WeightStoreOptions& = {});
-    ~WeightStore();
+    WeightStore(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, const WeightStoreOptions& = {});
+    ~WeightStore();  ///< waits for what is under way
     WeightStore(const WeightStore&) = delete;
     WeightStore& operator=(const WeightStore&) = delete;
 
@@ -55,14 +55,10 @@ public:
     /// Waits until all that was queued is on the device, and frees the staging slots.
     Status flush();
 
-    std::uint64_t bytes() const { return bytes_; }  ///< on the device, of all weights loaded
-    /// Forgets the buffers: each is freed when its last Weight goes.
-    void release();
+    std::uint64_t bytes_on_device() const { return bytes_; }  ///< of all weights loaded
 
 private:
     struct Slot;
-    WeightStore(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, const WeightStoreOptions&);
-
     Result<BufferRange> allocate(std::uint64_t size);
     Result<Slot*> slot_with_room(std::uint64_t size);
     Status submit_slot();
