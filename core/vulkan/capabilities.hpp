@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,13 @@ struct MemoryHeap {
 
 struct MemoryType {
     std::uint32_t heap = 0;
-    bool device_local = false, host_visible = false, host_coherent = false, host_cached = false, lazily_allocated = false;
+    bool device_local = false, host_visible = false, host_coherent = false, host_cached = false;
+    bool special = false;  ///< lazily allocated, protected or a vendor's kind: no buffer of ours goes there
+};
+
+struct PciAddress {
+    std::uint32_t domain = 0, bus = 0, device = 0, function = 0;
+    friend bool operator==(const PciAddress&, const PciAddress&) = default;
 };
 
 struct Capabilities {
@@ -37,7 +44,9 @@ struct Capabilities {
     std::string name;
     DeviceType type = DeviceType::other;
     std::uint32_t vendor_id = 0, device_id = 0;
-    std::array<std::uint8_t, 16> uuid{};
+    std::array<std::uint8_t, 16> uuid{};                 ///< all zero: the driver reports none
+    std::array<std::uint8_t, 16> pipeline_cache_uuid{};  ///< changes whenever compiled pipelines do
+    std::optional<PciAddress> pci;                       ///< VK_EXT_pci_bus_info
     std::string driver_name, driver_info;
     std::uint32_t driver_version = 0;
     std::uint32_t api_version = 0;
@@ -48,6 +57,7 @@ struct Capabilities {
     std::uint64_t max_allocation_size = 0;       ///< bytes, one vkAllocateMemory
     std::uint32_t max_allocation_count = 0;
     std::uint32_t storage_offset_alignment = 256;
+    std::uint64_t non_coherent_atom = 1;         ///< bytes; granularity of flushes
     std::uint32_t max_push_constants = 128;      ///< bytes
     std::uint32_t max_storage_buffers = 0;       ///< bindings a stage
     std::uint32_t max_shared_memory = 0;         ///< bytes
@@ -76,9 +86,14 @@ struct Capabilities {
     bool unified_memory = false;            ///< some memory type is device-local and host-visible on the largest device-local heap
     double timestamp_period = 0;            ///< ns a tick; 0: no timestamps on the compute queue
     std::uint32_t timestamp_bits = 0;
+    bool compute_queue = false;
     std::uint32_t compute_queue_family = 0;
     bool timeline_semaphore = false;
 };
+
+/// What the engine cannot do without and the device lacks ("Vulkan 1.2 (it has 1.1)", "timeline semaphores", …);
+/// empty when it can be used.
+std::string missing_requirement(const Capabilities&);
 
 /// "discrete", "integrated", "virtual", "cpu", "other".
 const char* to_string(DeviceType);

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 
+#include "base/log.hpp"
 #include "base/result.hpp"
 #include "vulkan/capabilities.hpp"
 #include "vulkan/instance.hpp"
@@ -19,6 +20,15 @@ namespace pumice {
 struct DeviceOptions {
     std::string wanted;                    ///< see Instance::choose
     std::filesystem::path cache_folder;    ///< pipeline cache; empty: none is kept
+    Log log;                               ///< told about a damaged or unwritable pipeline cache and about fallbacks
+};
+
+/// The VkDevice, destroyed with its last user: buffers may outlive the Device object.
+struct DeviceHandle {
+    std::shared_ptr<Instance> instance;
+    VkPhysicalDevice physical = VK_NULL_HANDLE;
+    VkDevice device = VK_NULL_HANDLE;
+    ~DeviceHandle();
 };
 
 class Device {
@@ -29,7 +39,7 @@ public:
     Device(const Device&) = delete;
     Device& operator=(const Device&) = delete;
 
-    VkDevice handle() const { return device_; }
+    VkDevice handle() const { return handle_->device; }
     const Capabilities& caps() const { return caps_; }
     Allocator& allocator() { return *allocator_; }
     VkPipelineCache pipeline_cache() const { return pipeline_cache_; }
@@ -44,11 +54,14 @@ public:
     Result<std::uint64_t> completed();
     std::uint64_t last_submitted() const { return submitted_.load(); }
 
+    const Log& log() const { return log_; }
+
     /// Turns a VkResult into an Error with a sentence on what to do; VK_ERROR_DEVICE_LOST latches lost().
     Error error(VkResult result, const std::string& what);
     bool lost() const { return lost_.load(); }
 
-    /// Writes the pipeline cache to its file now (atomically). Also done by the destructor.
+    /// Writes the pipeline cache to its file now (atomically), if pipelines were added since it was read. Also done by
+    /// the destructor, where a failure is a line in the log.
     Status save_pipeline_cache();
 
     /// Speed the planner assumes when it cuts work into dispatches and submissions; starts from the device type,
@@ -58,12 +71,14 @@ public:
 
 private:
     Device() = default;
-    std::shared_ptr<Instance> instance_;
-    VkDevice device_ = VK_NULL_HANDLE;
+    Status open_pipeline_cache(const std::filesystem::path& folder);
+    std::shared_ptr<DeviceHandle> handle_;
+    Log log_;
     VkQueue queue_ = VK_NULL_HANDLE;
     VkSemaphore timeline_ = VK_NULL_HANDLE;
     VkPipelineCache pipeline_cache_ = VK_NULL_HANDLE;
     std::filesystem::path cache_file_;
+    std::uint64_t cache_hash_ = 0;  ///< of the data last read from or written to the file
     Capabilities caps_;
     std::shared_ptr<Allocator> allocator_;
     std::mutex queue_mutex_;

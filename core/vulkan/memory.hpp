@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include <vulkan/vulkan.h>
 
 #include "base/result.hpp"
+#include "vulkan/capabilities.hpp"
 
 namespace pumice {
 
@@ -24,15 +26,19 @@ enum class Intent : std::uint8_t {
 /// A buffer with its memory; freed with the object. Usage: storage, transfer source and destination.
 class Buffer {
 public:
+    struct Allocation;  ///< its place in a block; the allocator's business
     ~Buffer();
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
 
     VkBuffer handle() const { return buffer_; }
+    /// Bytes; the request rounded up to a multiple of 16, because shaders read words of up to 16 bytes.
     std::uint64_t size() const { return size_; }
     /// Host address, or null when the memory is not host-visible (only Intent::device may be null; on unified
     /// memory it is not, and writes go straight in).
     std::byte* mapped() const { return mapped_; }
+    /// False where reading through mapped() bypasses the CPU's cache (slow: tens of MB/s).
+    bool host_cached() const;
     /// Makes host writes to [offset, offset+size) visible to the device where memory is not coherent.
     Status flush(std::uint64_t offset, std::uint64_t size);
     /// Makes device writes visible to the host where memory is not coherent.
@@ -41,7 +47,7 @@ public:
 private:
     friend class Allocator;
     Buffer() = default;
-    struct Allocation;
+    Result<VkMappedMemoryRange> mapped_range(std::uint64_t offset, std::uint64_t size) const;
     std::shared_ptr<class Allocator> allocator_;
     VkBuffer buffer_ = VK_NULL_HANDLE;
     std::uint64_t size_ = 0;
@@ -61,12 +67,16 @@ struct MemoryStatistics {
     std::uint64_t host_in_use = 0, host_peak = 0;      ///< bytes with Intent::upload or readback
 };
 
+/// Memory types that serve an intent, the best first: pure, from the record alone.
+std::vector<std::uint32_t> memory_types_for(const Capabilities&, Intent);
+
 /// Sub-allocates from blocks of 64 MiB a memory type; a request of half a block or more, or one the driver wants
 /// so, gets a dedicated allocation. Thread-safe.
 class Allocator {
 public:
     /// Code::out_of_device_memory or out_of_host_memory with sizes, heap and what to do; falls back to another
-    /// memory type of the same intent before it fails. Respects the budget where the driver reports one.
+    /// memory type of the same intent before it fails. Respects the budget where the driver reports one. `what` stands
+    /// in the message ("activations").
     Result<std::shared_ptr<Buffer>> create(std::uint64_t bytes, Intent intent, const char* what);
     MemoryStatistics statistics() const;
     void reset_peaks();
