@@ -1,0 +1,79 @@
+// The little arithmetic on latents that samplers are made of. Samplers see handles, never memory: the numbers stay
+// where the implementation keeps them (gpu_tensor_math.hpp: on the device).
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <utility>
+
+#include "base/result.hpp"
+
+namespace pumice {
+
+class TensorMath;
+
+/// A tensor of the latents' shape, owned: its place is given back when the handle goes. Must not outlive its
+/// TensorMath.
+class Latent {
+public:
+    Latent() = default;
+    Latent(TensorMath& math, std::uint32_t slot) : math_(&math), slot_(slot) {}
+    ~Latent() { reset(); }
+    Latent(Latent&& other) noexcept : math_(std::exchange(other.math_, nullptr)), slot_(other.slot_) {}
+    Latent& operator=(Latent&& other) noexcept {
+        if (this != &other) {
+            reset();
+            math_ = std::exchange(other.math_, nullptr);
+            slot_ = other.slot_;
+        }
+        return *this;
+    }
+
+    explicit operator bool() const { return math_ != nullptr; }
+    /// Which place of its TensorMath it holds. Two handles never hold the same.
+    std::uint32_t slot() const { return slot_; }
+    const TensorMath* math() const { return math_; }
+
+private:
+    void reset() noexcept;
+    TensorMath* math_ = nullptr;
+    std::uint32_t slot_ = 0;
+};
+
+/// weight * latent; the weight is rounded to float.
+struct LatentTerm {
+    double weight;
+    const Latent& latent;
+};
+
+/// All latents of one TensorMath have the same shape. Not thread-safe. Operations return when their arguments may be
+/// reused, in the order of the calls.
+class TensorMath {
+public:
+    static constexpr std::size_t kMaxTerms = 4;
+
+    virtual ~TensorMath() = default;
+
+    /// A new latent, its contents undefined.
+    virtual Result<Latent> create_latent() = 0;
+    /// out = sum of weight * latent, added in the order given, in float32; 1 to kMaxTerms terms; `out` may be one of
+    /// them. Code::invalid_argument for another number of terms or a latent that is not of this TensorMath.
+    virtual Status linear_combination(const Latent& out, std::span<const LatentTerm> terms) = 0;
+    /// The next draw of standard normal numbers from the pictures' generators. `out` is overwritten.
+    virtual Status noise(const Latent& out) = 0;
+
+    Status combine(const Latent& out, std::initializer_list<LatentTerm> terms) {
+        return linear_combination(out, std::span(terms.begin(), terms.size()));
+    }
+
+protected:
+    /// The checks that every linear_combination begins with.
+    Status check(const Latent& out, std::span<const LatentTerm> terms) const;
+
+private:
+    friend class Latent;
+    virtual void release(std::uint32_t slot) noexcept = 0;
+};
+
+}  // namespace pumice

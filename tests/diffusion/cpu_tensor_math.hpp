@@ -1,0 +1,56 @@
+// TensorMath in plain float arrays, for tests of samplers without a device.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "diffusion/tensor_math.hpp"
+
+namespace pumice {
+
+class CpuTensorMath final : public TensorMath {
+public:
+    using DrawNoise = std::function<Status(std::span<float>)>;
+    CpuTensorMath(std::size_t elements, DrawNoise draw) : elements_(elements), draw_(std::move(draw)) {}
+
+    Result<Latent> create_latent() override {
+        for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+            if (!slots_[slot].empty()) continue;
+            slots_[slot].assign(elements_, 0.0f);
+            return Latent(*this, slot);
+        }
+        slots_.emplace_back(elements_);
+        return Latent(*this, static_cast<std::uint32_t>(slots_.size() - 1));
+    }
+
+    Status linear_combination(const Latent& out, std::span<const LatentTerm> terms) override {
+        PUMICE_TRY(check(out, terms));
+        for (std::size_t i = 0; i < elements_; ++i) {
+            float sum = static_cast<float>(terms[0].weight) * data(terms[0].latent)[i];
+            for (const LatentTerm& term : terms.subspan(1))
+                sum += static_cast<float>(term.weight) * data(term.latent)[i];
+            data(out)[i] = sum;
+        }
+        return {};
+    }
+
+    Status noise(const Latent& out) override { return draw_(data(out)); }
+
+    std::span<float> data(const Latent& latent) { return slots_[latent.slot()]; }
+    /// Places that a handle holds now.
+    std::size_t in_use() const {
+        return static_cast<std::size_t>(
+            std::count_if(slots_.begin(), slots_.end(), [](const auto& slot) { return !slot.empty(); }));
+    }
+
+private:
+    void release(std::uint32_t slot) noexcept override { slots_[slot].clear(); }
+
+    std::size_t elements_;
+    DrawNoise draw_;
+    std::vector<std::vector<float>> slots_;
+};
+
+}  // namespace pumice
