@@ -18,7 +18,9 @@ constexpr std::uint64_t kAlignment = 256;
 
 }  // namespace
 
-Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const UnetDenoiserOptions& options) {
+Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const BufferRange& x_range,
+                                                           const BufferRange& denoised_range,
+                                                           const UnetDenoiserOptions& options) {
     std::unique_ptr<UnetDenoiser> made(new UnetDenoiser);
     made->device_ = model.device();
     Device& device = *model.device();
@@ -26,9 +28,6 @@ Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const U
     const std::uint32_t repeat = options.guidance ? 2 : 1, rows = options.pictures * repeat;
     const Shape latent{options.pictures, options.height, options.width, 4};
     const Shape context{rows, 1, options.context_tokens, config.context_channels};
-    const std::uint64_t latent_bytes = latent.elements() * sizeof(float);
-    PUMICE_ASSIGN(made->x_, make_range(device, latent_bytes, Intent::device, "latent"));
-    PUMICE_ASSIGN(made->denoised_, make_range(device, latent_bytes, Intent::device, "denoised latent"));
     PUMICE_ASSIGN(made->context_,
                   make_range(device, context.elements() * sizeof(float), Intent::device, "conditioning"));
     PUMICE_ASSIGN(made->params_,
@@ -36,15 +35,16 @@ Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const U
     made->timesteps_ = {made->params_.buffer, kAlignment, rows * sizeof(float)};
     made->params_.size = kParameters * sizeof(float);
 
-    const auto build = [&model, &config, d = made.get(), latent, context, repeat](Graph& g) {
-        const TensorId x = g.external(latent, DType::f32, d->x_, "x");
+    const auto build = [&model, &config, d = made.get(), x_range, denoised_range, latent, context,
+                        repeat](Graph& g) {
+        const TensorId x = g.external(latent, DType::f32, x_range, "x");
         const TensorId params = g.external({1, 1, 1, kParameters}, DType::f32, d->params_, "parameters");
         const UnetInputs inputs{ops::scale_by(g, x, params, kCIn, g.activation(), repeat),
                                 g.external({1, 1, 1, context.n}, DType::f32, d->timesteps_, "timesteps"),
                                 ops::cast(g, g.external(context, DType::f32, d->context_, "context"), g.activation())};
         const TensorId output = unet(g, model.unet_weights(), inputs, config.heads);
         if (g.error()) return TensorId{};
-        ops::guide(g, x, output, params, kCSkip, g.external(latent, DType::f32, d->denoised_, "denoised"));
+        ops::guide(g, x, output, params, kCSkip, g.external(latent, DType::f32, denoised_range, "denoised"));
         return output;
     };
     PUMICE_ASSIGN(made->program_,

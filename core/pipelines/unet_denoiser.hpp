@@ -28,17 +28,14 @@ struct DenoiseParameters {
 
 class UnetDenoiser {
 public:
-    /// Brings the UNet's weights to the device and records. The model outlives this.
-    static Result<std::unique_ptr<UnetDenoiser>> create(Model&, const UnetDenoiserOptions&);
+    /// Brings the UNet's weights to the device and records a program that reads x and writes denoised, both {pictures,
+    /// height, width, 4} f32. The model outlives this.
+    static Result<std::unique_ptr<UnetDenoiser>> create(Model&, const BufferRange& x, const BufferRange& denoised,
+                                                        const UnetDenoiserOptions&);
 
     /// {rows, tokens, context_dim} f32 where rows is the pictures' unconditional contexts and then the conditional
     /// ones, or without guidance the conditional ones alone.
     Status set_context(std::span<const float>);
-
-    /// The program reads x {pictures, height, width, 4} f32 from here …
-    const BufferRange& input() const { return x_; }
-    /// … and writes denoised, of the same shape, here.
-    const BufferRange& output() const { return denoised_; }
 
     /// Runs once; see CheckedProgram::run.
     Status run(const DenoiseParameters&, const std::atomic<bool>* cancel = nullptr);
@@ -49,7 +46,7 @@ private:
     UnetDenoiser() = default;
 
     std::shared_ptr<Device> device_;
-    BufferRange x_, denoised_, context_, params_, timesteps_;
+    BufferRange context_, params_, timesteps_;
     std::unique_ptr<CheckedProgram> program_;
 };
 

@@ -1,0 +1,104 @@
+#include "pipelines/guided_denoiser.hpp"
+
+namespace pumice {
+namespace {
+
+std::vector<float> joined(std::span<const Conditioning* const> rows) {
+    std::vector<float> values;
+    for (const Conditioning* row : rows) values.insert(values.end(), row->values.begin(), row->values.end());
+    return values;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GuidedDenoiser>> GuidedDenoiser::create(Model& model, GpuTensorMath& math, const Shape& shape,
+                                                               const GuidanceOptions& options) {
+    std::unique_ptr<GuidedDenoiser> made(new GuidedDenoiser(model, math));
+    made->shape_ = shape;
+    made->options_ = options;
+    PUMICE_ASSIGN(made->input_, math.create_latent());
+    PUMICE_ASSIGN(made->output_, math.create_latent());
+    return made;
+}
+
+Result<UnetDenoiser*> GuidedDenoiser::unet(std::uint32_t tokens, bool both) {
+    auto& place = unets_[{tokens, both}];
+    if (!place) {
+        const UnetDenoiserOptions options{.pictures = shape_.n,
+                                          .height = shape_.h,
+                                          .width = shape_.w,
+                                          .context_tokens = tokens,
+                                          .guidance = both,
+                                          .profile = options_.profile};
+        PUMICE_ASSIGN(place, UnetDenoiser::create(model_, math_.range(input_), math_.range(output_), options));
+    }
+    return place.get();
+}
+
+Status GuidedDenoiser::set_conditioning(std::span<const Conditioning* const> cond,
+                                        std::span<const Conditioning* const> uncond) {
+    both_ = cond_ = uncond_ = nullptr;
+    cond_context_ = joined(cond);
+    if (options_.scale <= 1) {
+        PUMICE_ASSIGN(cond_, unet(cond[0]->tokens, false));
+        return cond_->set_context(cond_context_);
+    }
+    uncond_context_ = joined(uncond);
+    if (cond[0]->tokens == uncond[0]->tokens) {
+        PUMICE_ASSIGN(both_, unet(cond[0]->tokens, true));
+        std::vector<float> context = uncond_context_;
+        context.insert(context.end(), cond_context_.begin(), cond_context_.end());
+        return both_->set_context(context);
+    }
+    PUMICE_ASSIGN(cond_, unet(cond[0]->tokens, false));
+    PUMICE_ASSIGN(uncond_, unet(uncond[0]->tokens, false));
+    PUMICE_TRY(cond_->set_context(cond_context_));
+    return uncond_->set_context(uncond_context_);
+}
+
+Status GuidedDenoiser::run(UnetDenoiser& unet, double sigma, double guidance_scale) {
+    const Prediction prediction = model_.config().v_prediction ? Prediction::v : Prediction::eps;
+    const DenoiserScalings scalings = denoiser_scalings(prediction, sigma);
+    const DenoiseParameters p{.c_in = static_cast<float>(scalings.c_in),
+                              .c_skip = static_cast<float>(scalings.c_skip),
+                              .c_out = static_cast<float>(scalings.c_out),
+                              .timestep = static_cast<float>(table_.sigma_to_t(sigma, options_.rounding)),
+                              .guidance_scale = static_cast<float>(guidance_scale)};
+    return unet.run(p, options_.cancel);
+}
+
+Status GuidedDenoiser::denoise(const Latent& x, double sigma, const Latent& denoised) {
+    if (!both_ && !cond_) return Error{Code::internal, "denoise before set_conditioning"};
+    PUMICE_TRY(math_.combine(input_, {{1, x}}));
+    if (both_) {
+        PUMICE_TRY(run(*both_, sigma, options_.scale));
+        return math_.combine(denoised, {{1, output_}});
+    }
+    PUMICE_TRY(run(*cond_, sigma, 1));
+    if (!uncond_) return math_.combine(denoised, {{1, output_}});
+    PUMICE_TRY(math_.combine(denoised, {{options_.scale, output_}}));
+    PUMICE_TRY(run(*uncond_, sigma, 1));
+    return math_.combine(denoised, {{1, denoised}, {1 - options_.scale, output_}});
+}
+
+bool GuidedDenoiser::fell_back() const {
+    for (const auto& [key, unet] : unets_)
+        if (unet && unet->fell_back()) return true;
+    return false;
+}
+
+std::vector<Program*> GuidedDenoiser::programs() {
+    std::vector<Program*> used;
+    for (UnetDenoiser* unet : {both_, uncond_, cond_})
+        if (unet) used.push_back(&unet->program());
+    return used;
+}
+
+double GuidedDenoiser::flops() const {
+    double sum = 0;
+    for (UnetDenoiser* unet : {both_, uncond_, cond_})
+        if (unet) sum += unet->program().flops();
+    return sum;
+}
+
+}  // namespace pumice

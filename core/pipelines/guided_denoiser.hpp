@@ -1,0 +1,64 @@
+// The UNet with classifier-free guidance, as samplers see it.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "diffusion/denoiser.hpp"
+#include "diffusion/gpu_tensor_math.hpp"
+#include "diffusion/sampler.hpp"
+#include "models/conditioning.hpp"
+#include "pipelines/unet_denoiser.hpp"
+
+namespace pumice {
+
+struct GuidanceOptions {
+    double scale = 7;                     ///< 1 or less: the unconditional prediction is not computed
+    TimestepRounding rounding = TimestepRounding::interpolated;
+    const std::atomic<bool>* cancel = nullptr;
+    bool profile = false;
+};
+
+class GuidedDenoiser {
+public:
+    /// `shape` {pictures, height, width, 4} is that of math's latents. Model and math outlive this.
+    static Result<std::unique_ptr<GuidedDenoiser>> create(Model&, GpuTensorMath& math, const Shape& shape,
+                                                          const GuidanceOptions&);
+
+    /// From the next call on: one conditioning a picture, of one length; `uncond` likewise, of the same or another
+    /// length. Of equal length both run as one batch; otherwise one after the other, which is what AUTOMATIC1111 does
+    /// and not the same as padding.
+    Status set_conditioning(std::span<const Conditioning* const> cond, std::span<const Conditioning* const> uncond);
+
+    /// denoised = uncond + scale * (cond - uncond). Ho and Salimans 2022, arXiv 2207.12598.
+    Status denoise(const Latent& x, double sigma, const Latent& denoised);
+
+    bool fell_back() const;
+    double flops() const;   ///< of one call
+    /// The programs in use, for profiles.
+    std::vector<Program*> programs();
+
+private:
+    using Key = std::pair<std::uint32_t, bool>;  ///< context tokens, conditional and unconditional at once
+    GuidedDenoiser(Model& model, GpuTensorMath& math) : model_(model), math_(math) {}
+    Result<UnetDenoiser*> unet(std::uint32_t tokens, bool both);
+    Status run(UnetDenoiser&, double sigma, double guidance_scale);
+
+    Model& model_;
+    GpuTensorMath& math_;
+    Shape shape_;
+    GuidanceOptions options_;
+    SigmaTable table_ = SigmaTable::scaled_linear();
+    Latent input_, output_;
+    std::map<Key, std::unique_ptr<UnetDenoiser>> unets_;
+    UnetDenoiser* both_ = nullptr;    ///< in use: this one, or the two below
+    UnetDenoiser* cond_ = nullptr;
+    UnetDenoiser* uncond_ = nullptr;
+    std::vector<float> cond_context_, uncond_context_;
+};
+
+}  // namespace pumice

@@ -1,0 +1,33 @@
+// pumice_goldens DIR: holds the engine against numbers from independent reference implementations.
+#include <map>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+
+#include "suite.hpp"
+
+int main(int argc, char** argv) {
+    using namespace pumice;
+    using namespace pumice::goldens;
+    CLI::App app{"Compares every stage of the engine with golden data and prints one line a case."};
+    Suite::Options options;
+    std::string precision = "fp32";
+    app.add_option("DIR", options.folder, "Folder with manifest.json")->required()->check(CLI::ExistingDirectory);
+    app.add_option("--only", options.only, "FOLDER or FOLDER/CASE");
+    app.add_option("--device", options.device, "Index, part of the name, or UUID (default: the best)");
+    app.add_option("--precision", precision, "exact, fp32 or fp16")
+        ->check(CLI::IsMember({"exact", "fp32", "fp16"}))
+        ->capture_default_str();
+    CLI11_PARSE(app, argc, argv);
+    options.precision = precision == "exact" ? Precision::exact : precision == "fp16" ? Precision::fp16 : Precision::fp32;
+
+    Suite suite(options);
+    const std::map<std::string, void (*)(Suite&)> sections{
+        {"tokenizer", tokenizer_cases}, {"prompt", prompt_cases}, {"rng", rng_cases}, {"schedule", schedule_cases},
+        {"sampler", sampler_cases},     {"text", text_cases},     {"sd1", sd1_cases}, {"e2e", e2e_cases}};
+    const std::string folder = options.only.substr(0, options.only.find('/'));
+    for (const auto& [name, section] : sections)
+        if (folder.empty() || folder == name) section(suite);
+    return suite.finish();
+}

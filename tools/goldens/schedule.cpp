@@ -1,0 +1,79 @@
+#include <regex>
+
+#include "diffusion/schedule.hpp"
+#include "suite.hpp"
+
+namespace pumice::goldens {
+namespace {
+
+constexpr Tolerance kRelative{0, 1e-5};
+
+Status compare_file(Suite& suite, const std::string& name, const std::vector<float>& got) {
+    PUMICE_ASSIGN(const auto expected, suite.npy(name + ".npy"));
+    suite.compare(name, got, expected.data, kRelative);
+    return {};
+}
+
+/// A function of one variable, at the points of `points`.
+Status probe(Suite& suite, const std::string& name, const std::string& points, const std::function<double(double)>& f) {
+    PUMICE_ASSIGN(const auto at, suite.npy("schedule/" + points + ".npy"));
+    std::vector<float> got;
+    for (const float x : at.data) got.push_back(static_cast<float>(f(x)));
+    suite.helper("schedule/" + points);
+    return compare_file(suite, name, got);
+}
+
+}  // namespace
+
+void schedule_cases(Suite& suite) {
+    const SigmaTable table = SigmaTable::scaled_linear();
+    const auto check = [&](const std::string& name, const std::function<Status()>& f) {
+        if (suite.exists(name + ".npy") && suite.wanted(name)) suite.run(name, f);
+    };
+    check("schedule/alphas_cumprod", [&] {
+        return compare_file(suite, "schedule/alphas_cumprod",
+                            {table.alphas_cumprod().begin(), table.alphas_cumprod().end()});
+    });
+    check("schedule/sigmas_table", [&] {
+        return compare_file(suite, "schedule/sigmas_table", {table.sigmas().begin(), table.sigmas().end()});
+    });
+    check("schedule/probe_t_kdiff", [&] {
+        return probe(suite, "schedule/probe_t_kdiff", "probe_sigma", [&](double s) { return table.sigma_to_t(s); });
+    });
+    check("schedule/probe_t_nearest", [&] {
+        return probe(suite, "schedule/probe_t_nearest", "probe_sigma",
+                     [&](double s) { return table.sigma_to_t(s, TimestepRounding::nearest); });
+    });
+    check("schedule/probe_t_to_sigma", [&] {
+        return probe(suite, "schedule/probe_t_to_sigma", "probe_t", [&](double t) { return table.t_to_sigma(t); });
+    });
+
+    const std::regex scheduled("([a-z_]+)_(\\d+)\\.npy"), rho("karras_rho(\\d+)_(\\d+)\\.npy"),
+        ddim("ddim_timesteps_(\\d+)\\.npy");
+    const auto names = schedule_names();
+    for (const std::string& file : suite.files("schedule")) {
+        const std::string name = "schedule/" + file.substr(0, file.size() - 4);
+        std::smatch m;
+        if (std::regex_match(file, m, rho)) {
+            const double r = std::stod(m[1]);
+            const auto steps = static_cast<std::uint32_t>(std::stoul(m[2]));
+            check(name, [&] {
+                return compare_file(suite, name, karras_sigmas(table.sigma_min(), table.sigma_max(), steps, r));
+            });
+        } else if (std::regex_match(file, m, ddim)) {
+            check(name, [&]() -> Status {
+                PUMICE_ASSIGN(const auto steps, ddim_timesteps(table, static_cast<std::uint32_t>(std::stoul(m[1]))));
+                return compare_file(suite, name, {steps.begin(), steps.end()});
+            });
+        } else if (std::regex_match(file, m, scheduled) &&
+                   std::find(names.begin(), names.end(), m[1].str()) != names.end()) {
+            check(name, [&]() -> Status {
+                PUMICE_ASSIGN(const auto sigmas,
+                              make_sigmas(m[1].str(), table, static_cast<std::uint32_t>(std::stoul(m[2]))));
+                return compare_file(suite, name, sigmas);
+            });
+        }
+    }
+}
+
+}  // namespace pumice::goldens
