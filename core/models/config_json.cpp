@@ -24,7 +24,7 @@ public:
         if (at->is_object())
             values_ = *at;
         else
-            problem_ = "is not an object";
+            problem_ = " is not an object";
     }
 
     std::uint32_t number(const char* key, std::uint32_t otherwise, std::uint32_t most) {

@@ -98,7 +98,9 @@ public:
         return true;
     }
     bool number_integer(number_integer_t) override { return unexpected("a negative number"); }
-    bool number_float(number_float_t, const string_t&) override { return unexpected("a fraction"); }
+    bool number_float(number_float_t, const string_t&) override {
+        return unexpected("a fraction or a number beyond 64 bits");
+    }
     bool null() override { return unexpected("null"); }
     bool boolean(bool) override { return unexpected("a boolean"); }
     bool binary(binary_t&) override { return unexpected("binary data"); }
