@@ -1,0 +1,179 @@
+#include "diffusion/gpu_tensor_math.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ops/ops.hpp"
+#include "vulkan/command.hpp"
+
+namespace pumice {
+namespace {
+
+/// First element of a program's key; the second is the slot written (read, for download), the others slots read.
+enum Operation : std::uint32_t { kCombine, kFromNchw, kToNchw };
+
+std::uint64_t bytes_of(Shape shape) {
+    return shape.elements() * sizeof(float);
+}
+
+Result<BufferRange> new_range(Device& device, std::uint64_t bytes, Intent intent, const char* what) {
+    PUMICE_ASSIGN(auto buffer, device.allocator().create(bytes, intent, what));
+    return BufferRange{std::move(buffer), 0, bytes};
+}
+
+}  // namespace
+
+DrawNoise draw_from(BatchNoise noise, Shape latents) {
+    return [noise = std::move(noise), latents](std::span<float> nchw) mutable -> Status {
+        if (nchw.size() != latents.elements())
+            return Error{Code::internal,
+                         fmt::format("noise for {} numbers, expected {}", nchw.size(), latents.elements())};
+        noise.normal(nchw, latents.c, latents.h, latents.w);
+        return {};
+    };
+}
+
+GpuTensorMath::GpuTensorMath(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels, Shape shape,
+                             Precision precision, DrawNoise draw)
+    : device_(std::move(device)),
+      kernels_(std::move(kernels)),
+      shape_(shape),
+      // Latents are f32 whatever the networks compute in.
+      precision_(precision == Precision::exact ? Precision::exact : Precision::fp32),
+      draw_(std::move(draw)),
+      host_(shape.elements()) {}
+
+GpuTensorMath::~GpuTensorMath() = default;
+
+Result<std::unique_ptr<GpuTensorMath>> GpuTensorMath::create(std::shared_ptr<Device> device,
+                                                             std::shared_ptr<KernelCache> kernels, Shape shape,
+                                                             Precision precision, DrawNoise draw) {
+    if (shape.elements() == 0 || shape.c % 4 != 0)
+        return Error{Code::invalid_argument,
+                     fmt::format("latents of {} x {} x {} x {} (n, h, w, c): c must be a multiple of 4", shape.n,
+                                 shape.h, shape.w, shape.c)};
+    std::unique_ptr<GpuTensorMath> math(
+        new GpuTensorMath(std::move(device), std::move(kernels), shape, precision, std::move(draw)));
+    Device& on = *math->device_;
+    PUMICE_ASSIGN(math->weights_, new_range(on, kMaxTerms * sizeof(float), Intent::shared, "sampler weights"));
+    PUMICE_ASSIGN(math->nchw_, new_range(on, bytes_of(shape), Intent::shared, "noise"));
+    return math;
+}
+
+Result<Latent> GpuTensorMath::create_latent() {
+    auto place = std::find_if(slots_.begin(), slots_.end(), [](const Place& p) { return p.state == Slot::free; });
+    if (place == slots_.end()) {
+        PUMICE_ASSIGN(BufferRange range, new_range(*device_, bytes_of(shape_), Intent::device, "latent"));
+        place = slots_.insert(slots_.end(), Place{std::move(range), Slot::free});
+    }
+    place->state = Slot::held;
+    return Latent(*this, static_cast<std::uint32_t>(place - slots_.begin()));
+}
+
+Result<Latent> GpuTensorMath::wrap(BufferRange range) {
+    if (!range.buffer || range.size < bytes_of(shape_))
+        return Error{Code::invalid_argument,
+                     fmt::format("{} bytes cannot be a latent of {} bytes", range.size, bytes_of(shape_))};
+    slots_.push_back({std::move(range), Slot::wrapped});
+    return Latent(*this, static_cast<std::uint32_t>(slots_.size() - 1));
+}
+
+void GpuTensorMath::release(std::uint32_t slot) noexcept {
+    Place& place = slots_[slot];
+    if (place.state == Slot::held) {
+        place.state = Slot::free;
+        return;
+    }
+    // The caller's memory: forget it, and whatever was recorded with it.
+    place = {BufferRange{}, Slot::retired};
+    std::erase_if(programs_, [slot](const auto& entry) {
+        return std::find(entry.first.begin() + 1, entry.first.end(), slot) != entry.first.end();
+    });
+}
+
+TensorId GpuTensorMath::tensor(Graph& graph, std::uint32_t slot) const {
+    return graph.external(shape_, DType::f32, slots_[slot].range, fmt::format("latent {}", slot));
+}
+
+void GpuTensorMath::build(Graph& graph, const Key& key) const {
+    const Shape planar{shape_.n, shape_.c, shape_.h, shape_.w};  // only its elements count
+    const TensorId latent = tensor(graph, key[1]);
+    if (key[0] == kFromNchw) {
+        const TensorId host = graph.external(planar, DType::f32, nchw_, "nchw");
+        const std::array terms{ops::Term{ops::nchw_to_nhwc(graph, host, shape_), 1}};
+        ops::linear_combination(graph, terms, latent);
+    } else if (key[0] == kToNchw) {
+        const std::array terms{ops::Term{ops::nhwc_to_nchw(graph, latent), 1}};
+        ops::linear_combination(graph, terms, graph.external(graph.shape(terms[0].x), DType::f32, nchw_, "nchw"));
+    } else {
+        // A latent that occurs twice is one tensor, so that barriers and in-place writing see it as such.
+        std::vector<TensorId> terms;
+        for (std::size_t i = 2; i < key.size(); ++i) {
+            const auto earlier = std::find(key.begin() + 1, key.begin() + static_cast<std::ptrdiff_t>(i), key[i]);
+            const auto at = static_cast<std::size_t>(earlier - key.begin());
+            terms.push_back(at == i ? tensor(graph, key[i]) : at == 1 ? latent : terms[at - 2]);
+        }
+        const TensorId weights = graph.external({1, 1, 1, kMaxTerms}, DType::f32, weights_, "weights");
+        ops::linear_combination_by(graph, terms, weights, 0, latent);
+    }
+}
+
+Result<Program*> GpuTensorMath::program(const Key& key) {
+    std::unique_ptr<Program>& entry = programs_[key];
+    if (entry) return entry.get();
+    Graph graph(device_->caps(), precision_, device_->assumed_gflops());
+    build(graph, key);
+    auto compiled = Program::compile(device_, *kernels_, arena_, graph, {.name = "sampler arithmetic"});
+    if (!compiled) {
+        programs_.erase(key);
+        return std::move(compiled.error());
+    }
+    entry = *std::move(compiled);
+    return entry.get();
+}
+
+Status GpuTensorMath::linear_combination(const Latent& out, std::span<const LatentTerm> terms) {
+    PUMICE_TRY(check(out, terms));
+    Key key{kCombine, out.slot()};
+    std::array<float, kMaxTerms> weights{};
+    for (std::size_t i = 0; i < terms.size(); ++i) {
+        key.push_back(terms[i].latent.slot());
+        weights[i] = static_cast<float>(terms[i].weight);
+    }
+    PUMICE_TRY(write_range(device_, weights_, std::as_bytes(std::span(weights))));
+    PUMICE_ASSIGN(Program * recorded, program(key));
+    return recorded->run();
+}
+
+Status GpuTensorMath::run_upload(const Latent& out) {
+    PUMICE_TRY(write_range(device_, nchw_, std::as_bytes(std::span(host_))));
+    PUMICE_ASSIGN(Program * recorded, program({kFromNchw, out.slot()}));
+    return recorded->run();
+}
+
+Status GpuTensorMath::noise(const Latent& out) {
+    if (out.math() != this) return Error{Code::invalid_argument, "noise into a foreign latent"};
+    PUMICE_TRY(draw_(host_));
+    return run_upload(out);
+}
+
+Status GpuTensorMath::upload(const Latent& out, std::span<const float> nchw) {
+    if (out.math() != this || nchw.size() != host_.size())
+        return Error{Code::invalid_argument, fmt::format("{} numbers for a latent of {}", nchw.size(), host_.size())};
+    std::copy(nchw.begin(), nchw.end(), host_.begin());
+    return run_upload(out);
+}
+
+Result<std::vector<float>> GpuTensorMath::download(const Latent& latent) {
+    if (latent.math() != this) return Error{Code::invalid_argument, "download of a foreign latent"};
+    PUMICE_ASSIGN(Program * recorded, program({kToNchw, latent.slot()}));
+    PUMICE_TRY(recorded->run());
+    std::vector<float> nchw(host_.size());
+    PUMICE_TRY(read_range(device_, nchw_, std::as_writable_bytes(std::span(nchw))));
+    return nchw;
+}
+
+}  // namespace pumice

@@ -1,0 +1,77 @@
+// TensorMath on the device: the latents stay there between steps.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/precision.hpp"
+#include "diffusion/rng.hpp"
+#include "diffusion/tensor_math.hpp"
+#include "graph/program.hpp"
+
+namespace pumice {
+
+/// Fills {n, c, h, w} with the next draw of each picture.
+using DrawNoise = std::function<Status(std::span<float> nchw)>;
+DrawNoise draw_from(BatchNoise noise, Shape latents);
+
+/// Latents are f32 {n, h, w, c} in buffers of their own. Each operation is a program of one or two dispatches, recorded
+/// when first asked for with these latents and replayed after that; weights go through a small buffer. Noise is drawn
+/// on the host, whose numbers are the same for every device, and uploaded.
+class GpuTensorMath final : public TensorMath {
+public:
+    /// shape.c is a multiple of 4. In Precision::exact results are the same bits on every driver.
+    static Result<std::unique_ptr<GpuTensorMath>> create(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, Shape,
+                                                         Precision, DrawNoise);
+    ~GpuTensorMath() override;
+
+    Result<Latent> create_latent() override;
+    Status linear_combination(const Latent& out, std::span<const LatentTerm> terms) override;
+    Status noise(const Latent& out) override;
+
+    /// A handle for memory of the caller's (a denoiser's input or output), f32 of this shape.
+    Result<Latent> wrap(BufferRange);
+    /// Where a latent lies.
+    const BufferRange& range(const Latent& latent) const { return slots_[latent.slot()].range; }
+
+    /// {n, c, h, w} from the host and back: initial latents, stored noises, tests.
+    Status upload(const Latent& out, std::span<const float> nchw);
+    Result<std::vector<float>> download(const Latent&);
+
+    /// Programs recorded so far: a sampler's steps after the first few add none.
+    std::size_t programs() const { return programs_.size(); }
+
+private:
+    enum class Slot : std::uint8_t { free, held, wrapped, retired };
+    struct Place {
+        BufferRange range;
+        Slot state = Slot::free;
+    };
+    /// What is done (see the .cpp's Operation), to which slot, from which slots.
+    using Key = std::vector<std::uint32_t>;
+
+    GpuTensorMath(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, Shape, Precision, DrawNoise);
+    void release(std::uint32_t slot) noexcept override;
+    Result<Program*> program(const Key& key);
+    void build(Graph& graph, const Key& key) const;
+    TensorId tensor(Graph& graph, std::uint32_t slot) const;
+    Status run_upload(const Latent& out);
+
+    std::shared_ptr<Device> device_;
+    std::shared_ptr<KernelCache> kernels_;
+    Shape shape_;
+    Precision precision_;
+    DrawNoise draw_;
+    std::vector<Place> slots_;
+    BufferRange weights_;  ///< kMaxTerms floats
+    BufferRange nchw_;     ///< a latent's numbers on their way in or out
+    std::vector<float> host_;
+    Arena arena_;
+    std::map<Key, std::unique_ptr<Program>> programs_;
+};
+
+}  // namespace pumice
