@@ -1,0 +1,85 @@
+# Registers the tests in ctest: those without a device once a folder, those with one once a folder and driver.
+#
+# Drivers: lavapipe and SwiftShader, software devices that any machine can have. Others join with
+#   -DPUMICE_EXTRA_DRIVERS="nvidia=/usr/share/vulkan/icd.d/nvidia_icd.json;lavapipe25=/path/to/lvp_icd.x86_64.json"
+option(PUMICE_REQUIRE_DRIVERS "A missing test driver is an error" OFF)
+set(PUMICE_EXTRA_DRIVERS "" CACHE STRING "More drivers to test on, as NAME=ICD.json;…")
+set(PUMICE_TEST_TIMEOUT 3600 CACHE STRING "Seconds one ctest entry may take")
+
+# The first file that matches one of the patterns, kept in the cache variable `out`.
+function(pumice_find_driver out advice)
+  if(NOT ${out})
+    foreach(pattern IN LISTS ARGN)
+      file(GLOB found ${pattern})
+      if(found)
+        list(GET found 0 first)
+        set(${out} ${first} CACHE FILEPATH "Driver manifest for the tests" FORCE)
+        return()
+      endif()
+    endforeach()
+    if(PUMICE_REQUIRE_DRIVERS)
+      message(FATAL_ERROR "${out}: driver not found; ${advice}")
+    endif()
+    message(WARNING "${out}: driver not found, its tests are left out; ${advice}")
+  endif()
+endfunction()
+
+pumice_find_driver(PUMICE_LAVAPIPE_ICD "install mesa-vulkan-drivers or give -DPUMICE_LAVAPIPE_ICD=FILE.json"
+  /usr/share/vulkan/icd.d/lvp_icd*.json /usr/local/share/vulkan/icd.d/lvp_icd*.json /etc/vulkan/icd.d/lvp_icd*.json)
+pumice_find_driver(PUMICE_SWIFTSHADER_ICD "install chromium or give -DPUMICE_SWIFTSHADER_ICD=FILE.json"
+  /usr/lib/chromium/vk_swiftshader_icd.json /usr/lib/chromium-browser/vk_swiftshader_icd.json
+  /usr/lib64/chromium-browser/vk_swiftshader_icd.json /opt/google/chrome/vk_swiftshader_icd.json
+  /snap/chromium/current/usr/lib/chromium-browser/vk_swiftshader_icd.json)
+
+# pumice_drivers: NAME=ICD.json of every driver to test on.
+set(pumice_drivers ${PUMICE_EXTRA_DRIVERS})
+if(PUMICE_SWIFTSHADER_ICD)
+  list(PREPEND pumice_drivers "swiftshader=${PUMICE_SWIFTSHADER_ICD}")
+endif()
+if(PUMICE_LAVAPIPE_ICD)
+  list(PREPEND pumice_drivers "lavapipe=${PUMICE_LAVAPIPE_ICD}")
+endif()
+
+# pumice_add_driver_tests(NAME COMMAND …): one ctest entry a driver, named DRIVER/NAME, with the loader sent to that driver.
+function(pumice_add_driver_tests name)
+  cmake_parse_arguments(ARG "" "" "COMMAND" ${ARGN})
+  foreach(driver IN LISTS pumice_drivers)
+    string(REGEX MATCH "^([^=]+)=(.+)$" matched "${driver}")
+    set(entry "${CMAKE_MATCH_1}/${name}")
+    add_test(NAME ${entry} COMMAND ${ARG_COMMAND})
+    set_tests_properties(${entry} PROPERTIES LABELS ${CMAKE_MATCH_1} TIMEOUT ${PUMICE_TEST_TIMEOUT}
+      ENVIRONMENT "VK_DRIVER_FILES=${CMAKE_MATCH_2};VK_ICD_FILENAMES=${CMAKE_MATCH_2}")
+  endforeach()
+endfunction()
+
+# Sets `out` to the folders of the files below tests/, and FILTER_<folder> to the Catch filter that selects their tests.
+# Catch tags each test with its file's name (option -#), so that no test is missed for want of a tag.
+macro(pumice_group_by_folder out)
+  set(${out})
+  foreach(file IN ITEMS ${ARGN})
+    file(RELATIVE_PATH relative ${CMAKE_CURRENT_SOURCE_DIR} ${file})
+    get_filename_component(stem ${relative} NAME_WE)
+    get_filename_component(folder ${relative} DIRECTORY)
+    if(folder STREQUAL "")
+      set(folder repository)
+    endif()
+    if(NOT folder IN_LIST ${out})
+      list(APPEND ${out} ${folder})
+      set(FILTER_${folder})
+    else()
+      string(APPEND FILTER_${folder} ",")
+    endif()
+    string(APPEND FILTER_${folder} "[#${stem}]~[.]")
+  endforeach()
+endmacro()
+
+pumice_group_by_folder(folders ${test_files})
+foreach(folder IN LISTS folders)
+  add_test(NAME unit/${folder} COMMAND pumice_tests "-#" "${FILTER_${folder}}")
+  set_tests_properties(unit/${folder} PROPERTIES LABELS unit TIMEOUT ${PUMICE_TEST_TIMEOUT})
+endforeach()
+
+pumice_group_by_folder(folders ${device_test_files})
+foreach(folder IN LISTS folders)
+  pumice_add_driver_tests(${folder} COMMAND pumice_device_tests "-#" "${FILTER_${folder}}")
+endforeach()
