@@ -36,10 +36,10 @@ DrawNoise draw_from(BatchNoise noise, Shape latents) {
     };
 }
 
-GpuTensorMath::GpuTensorMath(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels, Shape shape,
-                             Precision precision, DrawNoise draw)
+GpuTensorMath::GpuTensorMath(std::shared_ptr<Device> device, KernelCache& kernels, Shape shape, Precision precision,
+                             DrawNoise draw)
     : device_(std::move(device)),
-      kernels_(std::move(kernels)),
+      kernels_(kernels),
       shape_(shape),
       // Latents are f32 whatever the networks compute in.
       precision_(precision == Precision::exact ? Precision::exact : Precision::fp32),
@@ -48,15 +48,14 @@ GpuTensorMath::GpuTensorMath(std::shared_ptr<Device> device, std::shared_ptr<Ker
 
 GpuTensorMath::~GpuTensorMath() = default;
 
-Result<std::unique_ptr<GpuTensorMath>> GpuTensorMath::create(std::shared_ptr<Device> device,
-                                                             std::shared_ptr<KernelCache> kernels, Shape shape,
-                                                             Precision precision, DrawNoise draw) {
+Result<std::unique_ptr<GpuTensorMath>> GpuTensorMath::create(std::shared_ptr<Device> device, KernelCache& kernels,
+                                                             Shape shape, Precision precision, DrawNoise draw) {
     if (shape.elements() == 0 || shape.c % 4 != 0)
         return Error{Code::invalid_argument,
                      fmt::format("latents of {} x {} x {} x {} (n, h, w, c): c must be a multiple of 4", shape.n,
                                  shape.h, shape.w, shape.c)};
     std::unique_ptr<GpuTensorMath> math(
-        new GpuTensorMath(std::move(device), std::move(kernels), shape, precision, std::move(draw)));
+        new GpuTensorMath(std::move(device), kernels, shape, precision, std::move(draw)));
     Device& on = *math->device_;
     PUMICE_ASSIGN(math->weights_, new_range(on, kMaxTerms * sizeof(float), Intent::shared, "sampler weights"));
     PUMICE_ASSIGN(math->nchw_, new_range(on, bytes_of(shape), Intent::shared, "noise"));
@@ -126,7 +125,7 @@ Result<Program*> GpuTensorMath::program(const Key& key) {
     if (entry) return entry.get();
     Graph graph(device_->caps(), precision_, device_->assumed_gflops());
     build(graph, key);
-    auto compiled = Program::compile(device_, *kernels_, arena_, graph, {.name = "sampler arithmetic"});
+    auto compiled = Program::compile(device_, kernels_, arena_, graph, {.name = "sampler arithmetic"});
     if (!compiled) {
         programs_.erase(key);
         return std::move(compiled.error());

@@ -24,9 +24,10 @@ DrawNoise draw_from(BatchNoise noise, Shape latents);
 /// on the host, whose numbers are the same for every device, and uploaded.
 class GpuTensorMath final : public TensorMath {
 public:
-    /// shape.c is a multiple of 4. In Precision::exact results are the same bits on every driver.
-    static Result<std::unique_ptr<GpuTensorMath>> create(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, Shape,
-                                                         Precision, DrawNoise);
+    /// shape.c is a multiple of 4. The kernels outlive this. In Precision::exact results are the same bits on every
+    /// driver.
+    static Result<std::unique_ptr<GpuTensorMath>> create(std::shared_ptr<Device>, KernelCache&, Shape, Precision,
+                                                         DrawNoise);
     ~GpuTensorMath() override;
 
     Result<Latent> create_latent() override;
@@ -54,7 +55,7 @@ private:
     /// What is done (see the .cpp's Operation), to which slot, from which slots.
     using Key = std::vector<std::uint32_t>;
 
-    GpuTensorMath(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, Shape, Precision, DrawNoise);
+    GpuTensorMath(std::shared_ptr<Device>, KernelCache&, Shape, Precision, DrawNoise);
     void release(std::uint32_t slot) noexcept override;
     Result<Program*> program(const Key& key);
     void build(Graph& graph, const Key& key) const;
@@ -62,7 +63,7 @@ private:
     Status run_upload(const Latent& out);
 
     std::shared_ptr<Device> device_;
-    std::shared_ptr<KernelCache> kernels_;
+    KernelCache& kernels_;
     Shape shape_;
     Precision precision_;
     DrawNoise draw_;
