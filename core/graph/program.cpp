@@ -87,7 +87,7 @@ struct Program::Recorder {
     Status make_descriptor_pool();
     Status make_timestamps(std::size_t chunk_limit);
     Status begin_chunk();
-    Status end_chunk(bool last);
+    Status end_chunk();
     Status record_node(std::size_t index);
     Status record_dispatch(const Dispatch&);
     Result<VkDescriptorSet> bind(const Dispatch&, const Pipeline&, std::vector<Hazards::Range>&);
@@ -177,11 +177,7 @@ Status Program::Recorder::begin_chunk() {
     return {};
 }
 
-Status Program::Recorder::end_chunk(bool last) {
-    if (last)
-        barrier(chunk().commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
-                VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-                VK_ACCESS_HOST_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT);
+Status Program::Recorder::end_chunk() {
     if (chunk_times)
         program.chunk_times_->write(chunk().commands, static_cast<std::uint32_t>(2 * program.chunks_.size() - 1));
     chunk().seconds = chunk().flops / (device().assumed_gflops() * 1e9);
@@ -192,7 +188,7 @@ Status Program::Recorder::record_dispatch(const Dispatch& d) {
     PUMICE_TRY(check(d));
     const double limit = device().assumed_gflops() * 1e9 * kChunkSeconds;
     if (chunk_dispatches > 0 && (chunk().flops + d.flops > limit || chunk_dispatches == kChunkDispatches)) {
-        PUMICE_TRY(end_chunk(false));
+        PUMICE_TRY(end_chunk());
         PUMICE_TRY(begin_chunk());
     }
     PUMICE_ASSIGN(const Pipeline* pipeline, kernels.get(d.kernel));
@@ -257,7 +253,7 @@ Status Program::Recorder::record() {
     }
     PUMICE_TRY(begin_chunk());
     for (std::size_t i = 0; i < nodes; ++i) PUMICE_TRY(record_node(i));
-    return end_chunk(true);
+    return end_chunk();
 }
 
 Result<std::unique_ptr<Program>> Program::compile(std::shared_ptr<Device> device, KernelCache& kernels, Arena& arena,

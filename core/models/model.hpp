@@ -35,7 +35,7 @@ public:
     Model& operator=(const Model&) = delete;
 
     const std::shared_ptr<Device>& device() const { return device_; }
-    KernelCache& kernels() { return *kernels_; }
+    const std::shared_ptr<KernelCache>& kernels() const { return kernels_; }
     const SafetensorsFile& file() const { return file_; }
     const Sd1Config& config() const { return config_; }
     const Tokenizer& tokenizer() const { return tokenizer_; }

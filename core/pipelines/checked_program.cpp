@@ -27,7 +27,7 @@ Status CheckedProgram::record(Precision precision) {
     if (const Error* error = g.error()) return *error;
     ops::check_finite(g, output, g.external({1, 1, 1, 1}, DType::i32, flag_, "overflow flag"));
     PUMICE_TRY(weights_.flush());
-    PUMICE_ASSIGN(program_, Program::compile(device, model_.kernels(), arena_, g,
+    PUMICE_ASSIGN(program_, Program::compile(device, *model_.kernels(), arena_, g,
                                              {.profile = options_.profile, .name = options_.name.c_str()}));
     return {};
 }

@@ -60,7 +60,7 @@ Result<std::vector<float>> Network::read(TensorId id) {
     }
     std::vector<std::uint16_t> halves(elements);
     PUMICE_TRY(read_range(device_, range, std::as_writable_bytes(std::span(halves))));
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = half_to_float(halves[i]);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = f16_to_f32(halves[i]);
     return values;
 }
 
