@@ -35,4 +35,7 @@ Status write_range(const std::shared_ptr<Device>&, const BufferRange&, std::span
 /// Copies a device range to the host.
 Status read_range(const std::shared_ptr<Device>&, const BufferRange&, std::span<std::byte>);
 
+/// Copies from.size bytes between device ranges and waits.
+Status copy_range(const std::shared_ptr<Device>&, const BufferRange& from, const BufferRange& to);
+
 }  // namespace pumice
