@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -18,30 +20,30 @@ namespace pumice {
 
 /// How the operators read a tensor.
 enum class WeightUse : std::uint8_t {
-    linear,        ///< [n, k]: packed
-    conv,          ///< [n, k, kh, kw]: packed; a 1x1 convolution may be stored as [n, k]
-    geglu,         ///< [2n, k], values then gates: packed with their columns interleaved
-    vector,        ///< [n]: f32
+    linear,  ///< [n, k]: packed
+    conv,    ///< [n, k, kh, kw]: packed; a 1x1 convolution may be stored as [n, k], a linear layer as [n, k, 1, 1]
+    geglu,   ///< [2n, k], values then gates: packed with their columns interleaved
+    vector,  ///< [n]: f32
     geglu_vector,  ///< [2n], the bias of a geglu weight: f32, interleaved as its columns are
     table,         ///< [n, k]: rows as in the file
 };
 
-/// Bytes on the device of a tensor; 0 if its shape or type does not suit the use.
-std::uint64_t device_bytes(const StoredTensor&, WeightUse);
+/// The weight that a tensor becomes, without its memory. Code::bad_format when the shape does not suit the use,
+/// Code::unsupported when the element type cannot be used; both name the tensor.
+Result<Weight> planned_weight(const StoredTensor&, WeightUse);
+/// Bytes of a weight on the device.
+std::uint64_t device_bytes(const Weight&);
 
 struct WeightStoreOptions {
-    std::uint64_t slot_bytes = std::uint64_t(16) << 20;  ///< of each staging buffer; there are two
-    std::uint64_t block_bytes = std::uint64_t(64)
-                                << 20;  ///< weights share buffers of this size; a larger one has its own
-    /// Sum of device_bytes of what will be loaded, if known: the last buffer is then no larger than needed.
-    std::uint64_t expected_bytes = 0;
+    std::uint64_t slot_bytes = std::uint64_t(16) << 20;   ///< of each of the two staging buffers
+    std::uint64_t block_bytes = std::uint64_t(16) << 20;  ///< small tensors share buffers of this size
 };
 
-/// The weights of one model part. Tensors are read once, from the mapped file into a staging slot, while the device
-/// repacks the slot before; or straight into device memory that the host sees, where no repacking is needed. Pages of
-/// the file that have been read are given back, so host memory stays at the two slots whatever the file's size.
-/// F32, F16 and BF16 keep their type; F64 becomes f32; vectors become f32.
-/// Not thread-safe. The Weights hold their memory alive, so the store may go before them.
+/// The weights of one model part. A tensor's bytes are read once, from the mapped file into a staging slot, while the
+/// device repacks the slot before; or straight into device memory that the host sees, where no repacking is needed.
+/// Pages of the file that have been read are given back, so host memory stays at the two slots whatever the file's
+/// size. F32, F16 and BF16 keep their type; F64 becomes f32; vectors become f32. Not thread-safe. The Weights hold
+/// their memory alive, so the store may go before them.
 class WeightStore {
 public:
     WeightStore(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, const WeightStoreOptions& = {});
@@ -49,31 +51,37 @@ public:
     WeightStore(const WeightStore&) = delete;
     WeightStore& operator=(const WeightStore&) = delete;
 
-    /// Queues a tensor; its bytes are there after flush(). Code::bad_format names a missing tensor or one whose shape
-    /// does not suit the use, Code::unsupported one of another element type; memory and device errors as they come.
+    /// Queues a tensor; it is on the device after flush(). Code::bad_format names a missing tensor or one whose shape
+    /// does not suit the use, Code::unsupported one of another element type, Code::missing_feature one that is larger
+    /// than the device binds; memory and device errors as they come.
     Result<Weight> load(const SafetensorsFile&, std::string_view name, WeightUse);
-    /// Waits until all that was queued is on the device, and frees the staging slots.
+    /// Waits until all that was queued is on the device, and frees the staging slots. After an error the weights queued
+    /// since the last flush hold nothing of use.
     Status flush();
 
     std::uint64_t bytes_on_device() const { return bytes_; }  ///< of all weights loaded
 
 private:
     struct Slot;
+    /// Writes bytes [begin, end) of the staged form of a tensor to `to`.
+    using Fill = std::function<void(std::byte* to, std::uint64_t begin, std::uint64_t end)>;
+
     Result<BufferRange> allocate(std::uint64_t size);
     Result<Slot*> slot_with_room(std::uint64_t size);
     Status submit_slot();
     Status wait_in_flight();
-    Status load_vector(const SafetensorsFile&, const StoredTensor&, const Weight&);
-    Status load_rows(const SafetensorsFile&, const StoredTensor&, const Weight&);
+    Status load_packed(const Weight&, std::uint64_t row_bytes, const Fill&);
+    Status load_plain(const Weight&, std::uint64_t size, const Fill&);
 
     std::shared_ptr<Device> device_;
     std::shared_ptr<KernelCache> kernels_;
     WeightStoreOptions options_;
-    std::uint64_t bytes_ = 0, allocated_ = 0;
-    std::shared_ptr<Buffer> block_;
+    std::uint64_t alignment_;
+    std::uint64_t bytes_ = 0;
+    std::shared_ptr<Buffer> block_;  ///< shared by small tensors
     std::uint64_t block_used_ = 0;
     std::unique_ptr<Slot> slots_[2];
-    std::uint32_t filling_ = 0;
+    std::uint32_t filling_ = 0;  ///< the other slot is in flight, or empty
     Arena arena_;
     std::future<Status> in_flight_;
 };

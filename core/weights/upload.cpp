@@ -1,0 +1,333 @@
+#include "weights/upload.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "base/half.hpp"
+#include "ops/ops.hpp"
+#include "vulkan/command.hpp"
+
+namespace pumice {
+namespace {
+
+// A tensor of this part of a block or more has a buffer of its own, so that little of a block stays unused.
+constexpr std::uint64_t kOwnBufferPart = 8;
+constexpr std::uint64_t kFirstBlock = std::uint64_t(1) << 20;  // a small model takes no full block
+
+constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t multiple) {
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+Error wrong_shape(const StoredTensor& t, const char* wanted) {
+    return {Code::bad_format, fmt::format("tensor '{}' has shape {}, but {} is needed", printable(t.name),
+                                          shape_string(t.shape), wanted)};
+}
+
+bool fits(std::span<const std::uint64_t> shape) {
+    return std::all_of(shape.begin(), shape.end(), [](std::uint64_t n) { return n > 0 && n <= UINT32_MAX / 4; });
+}
+
+Status plan_packed(const StoredTensor& t, WeightUse use, Weight& w) {
+    const std::size_t rank = t.shape.size();
+    if ((rank != 2 && rank != 4) || !fits(t.shape))
+        return wrong_shape(t, "[n, k] or [n, k, kernel height, kernel width]");
+    w.layout = WeightLayout::packed;
+    w.n = static_cast<std::uint32_t>(t.shape[0]);
+    w.k = static_cast<std::uint32_t>(t.shape[1]);
+    if (rank == 4) {
+        w.kernel_h = static_cast<std::uint32_t>(t.shape[2]);
+        w.kernel_w = static_cast<std::uint32_t>(t.shape[3]);
+    }
+    if (use != WeightUse::conv && w.taps() != 1) return wrong_shape(t, "[n, k]");
+    w.geglu = use == WeightUse::geglu;
+    if (w.geglu && w.n % 4 != 0) return wrong_shape(t, "[n, k] with n a multiple of 4");
+    return {};
+}
+
+Status plan_vector(const StoredTensor& t, WeightUse use, Weight& w) {
+    if (t.shape.size() != 1 || !fits(t.shape)) return wrong_shape(t, "[n]");
+    w.layout = WeightLayout::vector;
+    w.dtype = DType::f32;
+    w.n = static_cast<std::uint32_t>(t.shape[0]);
+    w.k = 1;
+    w.geglu = use == WeightUse::geglu_vector;
+    if (w.geglu && w.n % 4 != 0) return wrong_shape(t, "[n] with n a multiple of 4");
+    return {};
+}
+
+/// Element i of bytes of any alignment.
+template <class T>
+T element(std::span<const std::byte> data, std::uint64_t i) {
+    T value;
+    std::memcpy(&value, data.data() + i * sizeof(T), sizeof(T));
+    return value;
+}
+
+float as_f32(const StoredTensor& t, std::uint64_t i) {
+    switch (t.dtype) {
+        case StoredType::f64:
+            return static_cast<float>(element<double>(t.data, i));
+        case StoredType::f16:
+            return f16_to_f32(element<std::uint16_t>(t.data, i));
+        case StoredType::bf16:
+            return bf16_to_f32(element<std::uint16_t>(t.data, i));
+        default:
+            return element<float>(t.data, i);
+    }
+}
+
+/// The element of a vector in the file that stands at place i on the device (graph/weight.hpp: v0 v1 g0 g1 | …).
+std::uint64_t vector_source(const Weight& w, std::uint64_t i) {
+    if (!w.geglu) return i;
+    return i / 4 * 2 + i % 2 + (i % 4 < 2 ? 0 : w.n / 2);
+}
+
+void fill_vector(const StoredTensor& t, const Weight& w, std::byte* to, std::uint64_t begin, std::uint64_t end) {
+    for (std::uint64_t i = begin / 4; i < end / 4; ++i) {
+        const float value = i < w.n ? as_f32(t, vector_source(w, i)) : 0.0f;
+        std::memcpy(to + (i * 4 - begin), &value, 4);
+    }
+}
+
+/// The file's bytes, or f64 as f32.
+void fill_plain(const StoredTensor& t, std::byte* to, std::uint64_t begin, std::uint64_t end) {
+    if (t.dtype != StoredType::f64) {
+        std::memcpy(to, t.data.data() + begin, end - begin);
+        return;
+    }
+    for (std::uint64_t i = begin / 4; i < end / 4; ++i) {
+        const float value = as_f32(t, i);
+        std::memcpy(to + (i * 4 - begin), &value, 4);
+    }
+}
+
+}  // namespace
+
+Result<Weight> planned_weight(const StoredTensor& t, WeightUse use) {
+    Weight w;
+    w.name = t.name;
+    switch (t.dtype) {
+        case StoredType::f64:
+        case StoredType::f32:
+            w.dtype = DType::f32;
+            break;
+        case StoredType::f16:
+            w.dtype = DType::f16;
+            break;
+        case StoredType::bf16:
+            w.dtype = DType::bf16;
+            break;
+        default:
+            return Error{Code::unsupported,
+                         fmt::format("tensor '{}' has elements of type {}; F32, F16 and BF16 can be used",
+                                     printable(t.name), to_string(t.dtype))};
+    }
+    if (use == WeightUse::table) {
+        if (t.shape.size() != 2 || !fits(t.shape)) return wrong_shape(t, "[n, k]");
+        w.layout = WeightLayout::rows;
+        w.n = static_cast<std::uint32_t>(t.shape[0]);
+        w.k = static_cast<std::uint32_t>(t.shape[1]);
+    } else if (use == WeightUse::vector || use == WeightUse::geglu_vector) {
+        PUMICE_TRY(plan_vector(t, use, w));
+    } else {
+        PUMICE_TRY(plan_packed(t, use, w));
+    }
+    return w;
+}
+
+std::uint64_t device_bytes(const Weight& w) {
+    const std::uint64_t n = w.layout == WeightLayout::rows ? w.n : w.n_padded();
+    return n * w.k_padded() * w.taps() * size_of(w.dtype);
+}
+
+/// A staging buffer and what is to happen with its contents.
+struct WeightStore::Slot {
+    struct Repack {
+        Weight weight;
+        std::uint64_t offset, bytes;  // in the slot
+        std::uint32_t row, rows;
+    };
+    struct Copy {
+        BufferRange to;
+        std::uint64_t offset;  // in the slot; to.size bytes
+    };
+    std::shared_ptr<Buffer> buffer;
+    std::uint64_t used = 0;
+    std::vector<Repack> repacks;
+    std::vector<Copy> copies;
+
+    bool empty() const { return repacks.empty() && copies.empty(); }
+    Status run(const std::shared_ptr<Device>&, KernelCache&, Arena&);
+    void clear() {
+        used = 0;
+        repacks.clear();
+        copies.clear();
+    }
+};
+
+/// Copies and repacks on the device, and waits.
+Status WeightStore::Slot::run(const std::shared_ptr<Device>& device, KernelCache& kernels, Arena& arena) {
+    PUMICE_TRY(buffer->flush(0, used));
+    if (!copies.empty())
+        PUMICE_TRY(run_commands(device, [&](VkCommandBuffer commands) {
+            for (const Copy& c : copies) {
+                const VkBufferCopy region{c.offset, c.to.offset, c.to.size};
+                vkCmdCopyBuffer(commands, buffer->handle(), c.to.buffer->handle(), 1, &region);
+            }
+        }));
+    if (repacks.empty()) return {};
+    Graph graph(device->caps(), Precision::exact, device->assumed_gflops());
+    for (const Repack& r : repacks) {
+        // As 32-bit words: the shader takes them apart by the element type.
+        const Shape words{1, 1, 1, static_cast<std::uint32_t>(round_up(r.bytes, 16) / 4)};
+        const TensorId source =
+            graph.external(words, DType::i32, {buffer, r.offset, std::uint64_t(words.c) * 4}, "staging");
+        ops::repack(graph, source, r.weight.dtype, r.weight, r.row, r.rows);
+    }
+    PUMICE_ASSIGN(const auto program, Program::compile(device, kernels, arena, graph, {.name = "weight upload"}));
+    return program->run();
+}
+
+WeightStore::WeightStore(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels,
+                         const WeightStoreOptions& options)
+    : device_(std::move(device)),
+      kernels_(std::move(kernels)),
+      options_(options),
+      alignment_(std::max<std::uint64_t>(256, device_->caps().storage_offset_alignment)) {}
+
+WeightStore::~WeightStore() {
+    (void)wait_in_flight();
+}  // an error of work that nobody flushed concerns nobody
+
+Result<BufferRange> WeightStore::allocate(std::uint64_t size) {
+    const std::uint64_t room = round_up(size, 16);  // kernels read 16 bytes at a time
+    if (room >= options_.block_bytes / kOwnBufferPart) {
+        PUMICE_ASSIGN(auto buffer, device_->allocator().create(room, Intent::device, "weights"));
+        return BufferRange{std::move(buffer), 0, size};
+    }
+    std::uint64_t offset = round_up(block_used_, alignment_);
+    if (!block_ || offset + room > block_->size()) {
+        const std::uint64_t wanted = block_ ? block_->size() * 2 : kFirstBlock;
+        const std::uint64_t block = std::max(room, std::min(wanted, options_.block_bytes));
+        PUMICE_ASSIGN(block_, device_->allocator().create(block, Intent::device, "weights"));
+        offset = 0;
+    }
+    block_used_ = offset + room;
+    return BufferRange{block_, offset, size};
+}
+
+Result<WeightStore::Slot*> WeightStore::slot_with_room(std::uint64_t size) {
+    if (slots_[filling_] && round_up(slots_[filling_]->used, alignment_) + size > slots_[filling_]->buffer->size())
+        PUMICE_TRY(submit_slot());
+    auto& slot = slots_[filling_];
+    if (!slot) {
+        auto made = std::make_unique<Slot>();
+        PUMICE_ASSIGN(made->buffer, device_->allocator().create(options_.slot_bytes, Intent::upload, "weight staging"));
+        slot = std::move(made);
+    }
+    slot->used = round_up(slot->used, alignment_);
+    return slot.get();
+}
+
+/// Sends the slot being filled on its way and turns to the other one.
+Status WeightStore::submit_slot() {
+    PUMICE_TRY(wait_in_flight());
+    Slot* const slot = slots_[filling_].get();
+    if (!slot || slot->empty()) return {};
+    filling_ ^= 1;
+    const auto work = [this, slot] {
+        Status status = slot->run(device_, *kernels_, arena_);
+        slot->clear();
+        return status;
+    };
+    try {
+        in_flight_ = std::async(std::launch::async, work);
+    } catch (const std::system_error&) {  // no thread to be had: then one after the other
+        return work();
+    }
+    return {};
+}
+
+Status WeightStore::wait_in_flight() {
+    if (!in_flight_.valid()) return {};
+    return in_flight_.get();
+}
+
+Status WeightStore::flush() {
+    Status status = submit_slot();
+    if (Status last = wait_in_flight(); status && !last) status = std::move(last);
+    for (auto& slot : slots_) slot.reset();
+    arena_.release();
+    return status;
+}
+
+Status WeightStore::load_packed(const Weight& w, std::uint64_t row_bytes, const Fill& fill) {
+    const std::uint64_t most = (options_.slot_bytes - 16) / row_bytes;
+    if (most == 0)
+        return Error{Code::unsupported,
+                     fmt::format("tensor '{}' has rows of {} bytes, more than a staging buffer of {}",
+                                 printable(w.name), row_bytes, options_.slot_bytes)};
+    for (std::uint32_t row = 0; row < w.n;) {
+        const auto rows = static_cast<std::uint32_t>(std::min<std::uint64_t>(most, w.n - row));
+        PUMICE_ASSIGN(Slot* const slot, slot_with_room(round_up(rows * row_bytes, 16)));
+        fill(slot->buffer->mapped() + slot->used, row * row_bytes, (row + std::uint64_t(rows)) * row_bytes);
+        slot->repacks.push_back({w, slot->used, rows * row_bytes, row, rows});
+        slot->used += round_up(rows * row_bytes, 16);
+        row += rows;
+    }
+    return {};
+}
+
+Status WeightStore::load_plain(const Weight& w, std::uint64_t size, const Fill& fill) {
+    std::byte* const mapped = w.range.buffer->mapped();
+    // In pieces in either case, so that pages of the file are given back on the way.
+    for (std::uint64_t begin = 0; begin < size;) {
+        const std::uint64_t end = std::min(size, begin + options_.slot_bytes);
+        if (mapped) {
+            fill(mapped + w.range.offset + begin, begin, end);
+        } else {
+            PUMICE_ASSIGN(Slot* const slot, slot_with_room(end - begin));
+            fill(slot->buffer->mapped() + slot->used, begin, end);
+            slot->copies.push_back({{w.range.buffer, w.range.offset + begin, end - begin}, slot->used});
+            slot->used += end - begin;
+        }
+        begin = end;
+    }
+    return mapped ? w.range.buffer->flush(w.range.offset, size) : Status{};
+}
+
+Result<Weight> WeightStore::load(const SafetensorsFile& file, std::string_view name, WeightUse use) {
+    PUMICE_ASSIGN(const StoredTensor* const t, file.tensor(name));
+    auto planned = planned_weight(*t, use);
+    if (!planned) return Error{planned.error().code, file.path() + ": " + planned.error().message};
+    Weight w = *std::move(planned);
+    const std::uint64_t size = device_bytes(w), limit = device_->caps().max_storage_buffer_range;
+    if (w.layout != WeightLayout::rows && size > limit)
+        return Error{Code::missing_feature,
+                     fmt::format("{}: tensor '{}' takes {} bytes, but the device binds at most {}", file.path(),
+                                 printable(name), size, limit)};
+    PUMICE_ASSIGN(w.range, allocate(size));
+
+    file.file().will_need(t->data);
+    const std::uint64_t element = size_of(t->dtype), staged = size_of(w.dtype);
+    const Fill fill = [&](std::byte* to, std::uint64_t begin, std::uint64_t end) {
+        if (w.layout == WeightLayout::vector) {
+            fill_vector(*t, w, to, begin, end);
+            if (end == size) file.file().done_with(t->data);
+        } else {
+            fill_plain(*t, to, begin, end);
+            file.file().done_with(t->data.subspan(begin / staged * element, (end - begin) / staged * element));
+        }
+    };
+    if (w.layout == WeightLayout::packed)
+        PUMICE_TRY(load_packed(w, std::uint64_t(w.k) * w.taps() * staged, fill));
+    else
+        PUMICE_TRY(load_plain(w, size, fill));
+    bytes_ += size;
+    return w;
+}
+
+}  // namespace pumice
