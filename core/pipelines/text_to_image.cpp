@@ -129,7 +129,7 @@ Result<TextToImageResult> Run::run() {
     PUMICE_ASSIGN(PromptConditioning conditioning, encode());
     const Shape shape = latent_shape();
     BatchNoise noise({.kind = request.rng, .seed = request.seed}, request.batch);
-    PUMICE_ASSIGN(const auto math, GpuTensorMath::create(model.device(), model.kernels(), shape, model.precision(),
+    PUMICE_ASSIGN(const auto math, GpuTensorMath::create(model.device(), *model.kernels(), shape, model.precision(),
                                                          draw_from(std::move(noise), shape)));
     PUMICE_ASSIGN(const Latent x, math->create_latent());
     PUMICE_TRY(denoise(conditioning, *math, x));

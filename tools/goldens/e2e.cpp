@@ -140,7 +140,7 @@ Status run_case(const Case& c) {
     if (!sampler->variance_preserving)  // the others' files hold time steps
         c.suite.compare(c.name + ".sigmas", sigmas, stored_sigmas.data, {0, 1e-5});
 
-    PUMICE_ASSIGN(const auto math, GpuTensorMath::create(c.model.device(), c.model.kernels(), shape,
+    PUMICE_ASSIGN(const auto math, GpuTensorMath::create(c.model.device(), *c.model.kernels(), shape,
                                                          c.suite.options().precision, replay(std::move(noises))));
     const auto rounding = s.value("t", "") == "nearest" ? TimestepRounding::nearest : TimestepRounding::interpolated;
     PUMICE_ASSIGN(const auto denoiser,
@@ -154,7 +154,7 @@ Status run_case(const Case& c) {
     PUMICE_ASSIGN(const Latent x, math->create_latent());
     PUMICE_TRY(math->noise(x));
     PUMICE_TRY(math->combine(x, {{initial_scale(*sampler, sigmas), x}}));
-    PUMICE_TRY(sample(*sampler, {.math = *math, .denoise = denoise, .sigmas = sigmas}, x));
+    PUMICE_TRY(sample(*sampler, {.math = *math, .denoise = denoise, .sigmas = sigmas, .options = {}, .on_step = {}}, x));
     c.suite.exact(c.name + ".model_calls", call == s["model_calls"].get<std::uint32_t>(), std::to_string(call));
     if (c.suite.options().precision != Precision::fp16) {
         PUMICE_ASSIGN(const auto latent, math->download(x));

@@ -14,7 +14,8 @@ std::vector<std::uint64_t> list(const std::string& text, const std::string& patt
     std::smatch found;
     if (!std::regex_search(text, found, std::regex(pattern))) return values;
     const std::string inside = found[1];
-    for (std::sregex_iterator it(inside.begin(), inside.end(), std::regex("\\d+")), end; it != end; ++it)
+    const std::regex number("\\d+");
+    for (std::sregex_iterator it(inside.begin(), inside.end(), number), end; it != end; ++it)
         values.push_back(std::stoull(it->str()));
     return values;
 }

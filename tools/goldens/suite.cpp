@@ -126,7 +126,9 @@ Result<nlohmann::json> Suite::json(const std::string& file) const {
 Result<std::shared_ptr<Device>> Suite::device() {
     if (device_) return device_;
     PUMICE_ASSIGN(instance_, Instance::create());
-    PUMICE_ASSIGN(device_, Device::create(instance_, {.wanted = options_.device, .cache_folder = {}}));
+    DeviceOptions device_options;
+    device_options.wanted = options_.device;
+    PUMICE_ASSIGN(device_, Device::create(instance_, device_options));
     fmt::print("device: {} ({})\n", device_->caps().name, device_->caps().driver_info);
     return device_;
 }
