@@ -17,6 +17,10 @@ namespace {
 constexpr std::uint64_t kOwnBufferPart = 8;
 constexpr std::uint64_t kFirstBlock = std::uint64_t(1) << 20;  // a small model takes no full block
 
+// Values and gates come in groups of two, and the output's channels in groups of four.
+constexpr std::uint32_t kGegluRows = 8;
+constexpr std::uint64_t kMaxKernel = 64;
+
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t multiple) {
     return (n + multiple - 1) / multiple * multiple;
 }
@@ -38,12 +42,13 @@ Status plan_packed(const StoredTensor& t, WeightUse use, Weight& w) {
     w.n = static_cast<std::uint32_t>(t.shape[0]);
     w.k = static_cast<std::uint32_t>(t.shape[1]);
     if (rank == 4) {
+        if (t.shape[2] > kMaxKernel || t.shape[3] > kMaxKernel) return wrong_shape(t, "a kernel of at most 64 x 64");
         w.kernel_h = static_cast<std::uint32_t>(t.shape[2]);
         w.kernel_w = static_cast<std::uint32_t>(t.shape[3]);
     }
     if (use != WeightUse::conv && w.taps() != 1) return wrong_shape(t, "[n, k]");
     w.geglu = use == WeightUse::geglu;
-    if (w.geglu && w.n % 4 != 0) return wrong_shape(t, "[n, k] with n a multiple of 4");
+    if (w.geglu && w.n % kGegluRows != 0) return wrong_shape(t, "[n, k] with n a multiple of 8");
     return {};
 }
 
@@ -54,7 +59,7 @@ Status plan_vector(const StoredTensor& t, WeightUse use, Weight& w) {
     w.n = static_cast<std::uint32_t>(t.shape[0]);
     w.k = 1;
     w.geglu = use == WeightUse::geglu_vector;
-    if (w.geglu && w.n % 4 != 0) return wrong_shape(t, "[n] with n a multiple of 4");
+    if (w.geglu && w.n % kGegluRows != 0) return wrong_shape(t, "[n] with n a multiple of 8");
     return {};
 }
 
