@@ -70,11 +70,8 @@ float exact_exp(float x) {
     return x < -87.0f ? 0.0f : y;
 }
 
-// Natural logarithm to 2 ulp (1e-7 absolute near 1) of a normal x > 0. x = 2^n (1 + f), 1 + f in [sqrt(1/2), sqrt(2));
-// polynomial (log(1 + f) - f + f^2 / 2) / f^3.
-float exact_log(float x) {
-    int n = (int(floatBitsToUint(x)) - 0x3f3504f3) >> 23;
-    precise float f = uintBitsToFloat(floatBitsToUint(x) - (uint(n) << 23)) - 1.0f;
+// (log(1 + f) - f + f^2 / 2) / f^3 on [sqrt(1/2) - 1, sqrt(2) - 1].
+float exact_log_series(float f) {
     precise float p = 0.0697251856f;
     p = p * f - 0.114812121f;
     p = p * f + 0.116857849f;
@@ -84,9 +81,21 @@ float exact_log(float x) {
     p = p * f + 0.20000717f;
     p = p * f - 0.24999997f;
     p = p * f + 0.333333313f;
+    return p;
+}
+// log(1 + f) to 2 ulp for f in [sqrt(1/2) - 1, sqrt(2) - 1].
+float exact_log1p(float f) {
+    precise float z = f * f;
+    precise float y = f + ((f * z) * exact_log_series(f) - 0.5f * z);
+    return y;
+}
+// Natural logarithm to 2 ulp (1e-7 absolute near 1) of a normal x > 0. x = 2^n (1 + f), 1 + f in [sqrt(1/2), sqrt(2)).
+float exact_log(float x) {
+    int n = (int(floatBitsToUint(x)) - 0x3f3504f3) >> 23;
+    precise float f = uintBitsToFloat(floatBitsToUint(x) - (uint(n) << 23)) - 1.0f;
     precise float z = f * f;
     precise float k = float(n);
-    precise float y = (f * z) * p - k * 0.000212194442f;
+    precise float y = (f * z) * exact_log_series(f) - k * 0.000212194442f;
     y = y - 0.5f * z;
     y = f + y;
     y = y + k * 0.693359375f;

@@ -1,0 +1,55 @@
+#include "ops/common.hpp"
+#include "ops/ops.hpp"
+
+namespace pumice::ops {
+namespace {
+
+struct EmbeddingPush {
+    std::uint32_t table_base;
+    std::uint32_t first_row, rows;
+    std::uint32_t tokens_count, positions_count;
+    std::uint32_t channels4;
+};
+
+std::string check(const Graph& g, TensorId tokens, const Weight& table, const Weight& positions) {
+    if (!tokens || !table || !positions) return "an input is missing";
+    if (g.dtype(tokens) != DType::i32 || g.shape(tokens).c != 1) return describe(g, tokens) + " are no tokens";
+    for (const Weight* w : {&table, &positions})
+        if (w->layout != WeightLayout::rows || w->k % 4 != 0 || w->k != table.k || w->dtype > DType::bf16)
+            return describe(*w) + " is no table of " + std::to_string(table.k) + " columns";
+    if (g.shape(tokens).tokens() > positions.n)
+        return describe(g, tokens) + ": there are only " + std::to_string(positions.n) + " positions";
+    return {};
+}
+
+}  // namespace
+
+TensorId embedding(Graph& g, TensorId tokens, const Weight& table, const Weight& positions) {
+    if (const std::string wrong = check(g, tokens, table, positions); !wrong.empty())
+        return fail(g, "embedding", wrong);
+    const Shape t = g.shape(tokens);
+    const TensorId y = g.transient({t.n, t.h, t.w, table.k}, g.activation());
+    const TensorId rows_of_tokens = table.in(g), rows_of_positions = positions.in(g);
+    const std::string module = module_name("embedding", {name_of(g.activation())});
+    const std::uint64_t quads = t.rows() * table.k / 4;
+    Node node{label(g, "embedding"), {}};
+    // Each piece of the table serves the tokens that it holds.
+    const std::uint32_t piece = g.rows_per_dispatch(table.n, std::uint64_t(table.k) * size_of(table.dtype), 0);
+    for_pieces(table.n, piece, [&](std::uint64_t first, std::uint64_t count) {
+        RowBindings b(g);
+        b.whole(tokens, Access::read);
+        const std::uint32_t base = b.rows(rows_of_tokens, first, count, table.k, Access::read);
+        b.whole(rows_of_positions, Access::read);
+        b.whole(y, Access::write);
+        const EmbeddingPush push{base * (table.dtype == DType::f32 ? 4 : 2), static_cast<std::uint32_t>(first),
+                                 static_cast<std::uint32_t>(count),          static_cast<std::uint32_t>(t.rows()),
+                                 static_cast<std::uint32_t>(t.tokens()),     table.k / 4};
+        node.dispatches.push_back(make_dispatch(
+            module, {static_cast<std::uint32_t>(table.dtype), static_cast<std::uint32_t>(positions.dtype)},
+            std::move(b), push, spread(g, divide_up(quads, kQuadWorkgroup)), 4.0 * double(quads)));
+    });
+    g.add(std::move(node));
+    return y;
+}
+
+}  // namespace pumice::ops

@@ -1,0 +1,37 @@
+// y = sum of weight[i] * x[i], added in order; the weights come from the push constants or, BY_PARAMS, from a buffer.
+// y may be one of the terms.
+#version 460
+//@axis f32:ACT_F32,EXACT f16:ACT_F16
+#include "exact.glsl"
+#include "index.glsl"
+#include "types.glsl"
+
+layout(local_size_x = 64) in;
+layout(constant_id = 0) const uint TERMS = 1;
+layout(constant_id = 1) const bool BY_PARAMS = false;
+
+layout(set = 0, binding = 0, std430) readonly buffer X0 { ACT4 x0[]; };
+layout(set = 0, binding = 1, std430) readonly buffer X1 { ACT4 x1[]; };
+layout(set = 0, binding = 2, std430) readonly buffer X2 { ACT4 x2[]; };
+layout(set = 0, binding = 3, std430) readonly buffer X3 { ACT4 x3[]; };
+layout(set = 0, binding = 4, std430) writeonly buffer Y { ACT4 y[]; };
+layout(set = 0, binding = 5, std430) readonly buffer Params { float params[]; };
+layout(push_constant) uniform Push {
+    uvec4 x_base;
+    vec4 weights;
+    uint y_base, quads;
+    uint params_index;
+};
+
+void main() {
+    const uint i = invocation_index();
+    if (i >= quads) return;
+    PRECISE vec4 w = weights;
+    if (BY_PARAMS)
+        for (uint t = 0; t < TERMS; ++t) w[t] = params[params_index + t];
+    PRECISE vec4 sum = w.x * load4(x0[x_base.x + i]);
+    if (TERMS > 1) sum = sum + w.y * load4(x1[x_base.y + i]);
+    if (TERMS > 2) sum = sum + w.z * load4(x2[x_base.z + i]);
+    if (TERMS > 3) sum = sum + w.w * load4(x3[x_base.w + i]);
+    y[y_base + i] = store4(sum);
+}
