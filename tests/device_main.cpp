@@ -52,6 +52,8 @@ struct Listener
     }
 };
 
+CATCH_REGISTER_LISTENER(Listener)
+
 }  // namespace
 
 Gpu& gpu() {
@@ -73,8 +75,6 @@ std::shared_ptr<Device> fresh_device(DeviceOptions options) {
 }
 
 }  // namespace pumice::test
-
-CATCH_REGISTER_LISTENER(pumice::test::Listener)
 
 int main(int argc, char** argv) {
     const int failed = Catch::Session().run(argc, argv);

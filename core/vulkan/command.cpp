@@ -92,12 +92,17 @@ Status run_commands(const std::shared_ptr<Device>& device, const std::function<v
 
 Status write_range(const std::shared_ptr<Device>& device, const BufferRange& range, std::span<const std::byte> bytes) {
     PUMICE_TRY(check_range(range, bytes.size(), "writing"));
+    std::byte* const to = range.buffer->mapped();
+    if (!to) return write_staged(device, range, bytes);
     if (bytes.empty()) return {};
-    if (std::byte* const to = range.buffer->mapped()) {
-        PUMICE_TRY(device->wait(device->last_submitted()));  // earlier work may still read what is overwritten
-        std::memcpy(to + range.offset, bytes.data(), bytes.size());
-        return range.buffer->flush(range.offset, bytes.size());
-    }
+    PUMICE_TRY(device->wait(device->last_submitted()));  // earlier work may still read what is overwritten
+    std::memcpy(to + range.offset, bytes.data(), bytes.size());
+    return range.buffer->flush(range.offset, bytes.size());
+}
+
+Status write_staged(const std::shared_ptr<Device>& device, const BufferRange& range, std::span<const std::byte> bytes) {
+    PUMICE_TRY(check_range(range, bytes.size(), "writing"));
+    if (bytes.empty()) return {};
     PUMICE_ASSIGN(const auto staging, device->allocator().create(std::min<std::uint64_t>(bytes.size(), kStagingBytes),
                                                                  Intent::upload, "staging"));
     for (std::uint64_t done = 0; done < bytes.size();) {
@@ -112,14 +117,19 @@ Status write_range(const std::shared_ptr<Device>& device, const BufferRange& ran
 
 Status read_range(const std::shared_ptr<Device>& device, const BufferRange& range, std::span<std::byte> bytes) {
     PUMICE_TRY(check_range(range, bytes.size(), "reading"));
-    if (bytes.empty()) return {};
+    const std::byte* const from = range.buffer->mapped();
     // Uncached memory is read faster through a copy into cached memory.
-    if (const std::byte* const from = range.buffer->mapped(); from && range.buffer->host_cached()) {
-        PUMICE_TRY(device->wait(device->last_submitted()));
-        PUMICE_TRY(range.buffer->invalidate(range.offset, bytes.size()));
-        std::memcpy(bytes.data(), from + range.offset, bytes.size());
-        return {};
-    }
+    if (!from || !range.buffer->host_cached()) return read_staged(device, range, bytes);
+    if (bytes.empty()) return {};
+    PUMICE_TRY(device->wait(device->last_submitted()));
+    PUMICE_TRY(range.buffer->invalidate(range.offset, bytes.size()));
+    std::memcpy(bytes.data(), from + range.offset, bytes.size());
+    return {};
+}
+
+Status read_staged(const std::shared_ptr<Device>& device, const BufferRange& range, std::span<std::byte> bytes) {
+    PUMICE_TRY(check_range(range, bytes.size(), "reading"));
+    if (bytes.empty()) return {};
     PUMICE_ASSIGN(const auto staging, device->allocator().create(std::min<std::uint64_t>(bytes.size(), kStagingBytes),
                                                                  Intent::readback, "staging"));
     for (std::uint64_t done = 0; done < bytes.size();) {
@@ -130,12 +140,6 @@ Status read_range(const std::shared_ptr<Device>& device, const BufferRange& rang
         done += part;
     }
     return {};
-}
-
-Status copy_range(const std::shared_ptr<Device>& device, const BufferRange& from, const BufferRange& to) {
-    PUMICE_TRY(check_range(from, from.size, "copying"));
-    PUMICE_TRY(check_range(to, from.size, "copying"));
-    return copy(device, *from.buffer, from.offset, *to.buffer, to.offset, from.size);
 }
 
 }  // namespace pumice

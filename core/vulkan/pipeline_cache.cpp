@@ -20,7 +20,7 @@ constexpr std::array<char, 8> kMagic{'P', 'U', 'M', 'I', 'C', 'E', 'P', '1'};
 struct FileHeader {
     std::array<char, 8> magic;
     std::array<std::uint8_t, 16> device_uuid, cache_uuid;
-    std::uint32_t vendor_id, device_id, driver_version, reserved;
+    std::uint32_t vendor_id, device_id, driver_version, zero;
     std::uint64_t size, hash;
 };
 static_assert(sizeof(FileHeader) == 72);
@@ -96,7 +96,7 @@ Result<std::vector<std::byte>> decode_pipeline_cache(const Capabilities& caps, s
         header.driver_version != expected.driver_version)
         return bad("it is of another device or driver");
     if (header.size != data.size()) return bad("the file is truncated or too long");
-    if (header.hash != expected.hash) return bad("the file is damaged");
+    if (header.hash != expected.hash || header.zero != 0) return bad("the file is damaged");
     PUMICE_TRY(check_driver_header(caps, data));
     return std::vector<std::byte>(data.begin(), data.end());
 }

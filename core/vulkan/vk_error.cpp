@@ -74,7 +74,12 @@ std::string bytes_text(std::uint64_t bytes) {
     double value = static_cast<double>(bytes) / 1024;
     std::size_t unit = 0;
     for (; value >= 1024 && unit + 1 < std::size(kUnits); ++unit) value /= 1024;
-    return value < 100 ? fmt::format("{:.2f} {}", value, kUnits[unit]) : fmt::format("{:.0f} {}", value, kUnits[unit]);
+    std::string digits = fmt::format("{:.{}f}", value, value < 100 ? 2 : 0);
+    if (digits.find('.') != std::string::npos) {
+        digits.erase(digits.find_last_not_of('0') + 1);
+        if (digits.back() == '.') digits.pop_back();
+    }
+    return digits + " " + kUnits[unit];
 }
 
 }  // namespace pumice

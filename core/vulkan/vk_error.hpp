@@ -16,7 +16,7 @@ std::string to_string(VkResult);
 /// The error code and the sentence on what to do. `what` says what was attempted ("submitting work").
 Error vulkan_error(VkResult, const std::string& what);
 
-/// "1.50 GiB", "64 MiB", "12 bytes".
+/// "1.5 GiB", "64 MiB", "12 bytes".
 std::string bytes_text(std::uint64_t bytes);
 
 }  // namespace pumice
