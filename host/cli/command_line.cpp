@@ -1,0 +1,168 @@
+#include "cli/command_line.hpp"
+
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "config/suggest.hpp"
+#include "outcome.hpp"
+
+namespace pumice::cli {
+namespace {
+
+using Command = CommandLine::Command;
+
+/// An option whose value is looked at later: CLI11 finds the words, the limits and messages are those of the settings.
+struct Given {
+    CLI::Option* option;
+    /// The last one given counts.
+    std::optional<std::string> text() const {
+        if (option->count() == 0) return std::nullopt;
+        return option->results().front();
+    }
+};
+
+Given add(CLI::App& app, const char* names) {
+    static_assert(std::is_same_v<std::string, CLI::results_t::value_type>);
+    return {app.add_option(names)->expected(1)->type_size(1)->take_last()};
+}
+
+/// The options and the commands of one program or command.
+struct Parser {
+    CLI::App* app;
+    bool help = false;
+    explicit Parser(CLI::App* to) : app(to) {
+        app->set_help_flag();
+        app->allow_extras();
+        app->add_flag("-h,--help", help);
+    }
+    Parser(const Parser&) = delete;
+};
+
+struct Generate : Parser {
+    CommandLine& line;
+    std::vector<std::pair<const char*, Given>> settings;
+    Given prompt, output, config;
+    explicit Generate(CLI::App& program, CommandLine& to)
+        : Parser(program.add_subcommand("generate")),
+          line(to),
+          prompt(add(*app, "-p,--prompt")),
+          output(add(*app, "-o,--output")),
+          config(add(*app, "--config")) {
+        for (const auto& [name, names] :
+             {std::pair{"--model", "-m,--model"}, {"--negative", "-n,--negative"}, {"--width", "-W,--width"},
+              {"--height", "-H,--height"}, {"--steps", "--steps"}, {"--cfg", "--cfg"}, {"--sampler", "--sampler"},
+              {"--schedule", "--schedule"}, {"--seed", "--seed"}, {"--rng", "--rng"}, {"--batch", "-b,--batch"},
+              {"--clip-skip", "--clip-skip"}, {"--device", "--device"}, {"--precision", "--precision"}})
+            settings.emplace_back(name, add(*app, names));
+        app->add_flag("--json", line.json);
+        app->add_flag("-q,--quiet", line.quiet);
+    }
+
+    Expected<void> read() {
+        line.command = Command::generate;
+        line.prompt = prompt.text();
+        line.output = output.text();
+        line.config = config.text();
+        for (const auto& [name, given] : settings)
+            if (const auto text = given.text())
+                HOST_TRY(host::set_from_text(line.settings, *host::find_flag(name), *text, name));
+        if (!line.prompt) return Failure{PUMICE_INVALID_ARGUMENT, "generate needs a prompt: -p \"what the picture shows\""};
+        return {};
+    }
+};
+
+Failure unexpected(const CLI::App& app, const std::string& word) {
+    std::vector<std::string> names;
+    const bool option = word.size() > 1 && word[0] == '-';
+    if (option)
+        for (const CLI::Option* each : app.get_options())
+            for (const std::string& name : each->get_lnames()) names.push_back("--" + name);
+    else
+        for (const CLI::App* each : app.get_subcommands([](const CLI::App*) { return true; }))
+            names.push_back(each->get_name());
+    std::vector<std::string_view> words(names.begin(), names.end());
+    std::string command = app.get_name().empty() ? "pumice" : app.get_name();
+    const char* what = option ? "option" : words.empty() ? "argument" : "command";
+    const std::string given = option ? word.substr(0, word.find('=')) : word;
+    const std::string hint = host::did_you_mean(given, words);
+    return {PUMICE_INVALID_ARGUMENT,
+            fmt::format("{} takes no {} {}{}", command, what, given.substr(0, 80),
+                        hint.empty() ? "; see --help" : hint)};
+}
+
+/// CLI11's own errors: with the options declared here only a missing value can be the cause.
+Failure missing_value(const CLI::ParseError& error) {
+    const std::string text = error.what();
+    const std::size_t colon = text.find(':');
+    if (colon != std::string::npos && text.compare(0, 1, "-") == 0)
+        return {PUMICE_INVALID_ARGUMENT, fmt::format("{} needs a value", text.substr(0, colon))};
+    return {PUMICE_INVALID_ARGUMENT, text.substr(0, text.find('\n'))};
+}
+
+struct Program {
+    CLI::App app;
+    CommandLine line;
+    bool version = false;
+    Parser root{&app};
+    Generate generate{app, line};
+    Parser devices{app.add_subcommand("devices")};
+    Parser models{app.add_subcommand("models")};
+    Parser inspect{models.app->add_subcommand("inspect")};
+    Given inspect_config = add(*inspect.app, "--config");
+    Given inspect_file = add(*inspect.app, "file");
+
+    Program() {
+        app.add_flag("-V,--version", version);
+        devices.app->add_flag("--json", line.json);
+        inspect.app->add_flag("--json", line.json);
+    }
+
+    Expected<CommandLine> read() {
+        if (version) return of(Command::version);
+        const std::pair<const Parser*, const char*> inner_first[] = {
+            {&inspect, "inspect"}, {&models, "models"}, {&devices, "devices"}, {&generate, "generate"}, {&root, ""}};
+        for (const auto& [parser, name] : inner_first)
+            if (parser->help) return help_of(name);
+        for (const auto& [parser, name] : inner_first)
+            if (const auto rest = parser->app->remaining(); !rest.empty()) return unexpected(*parser->app, rest.front());
+        if (generate.app->parsed()) {
+            HOST_TRY(generate.read());
+            return line;
+        }
+        if (devices.app->parsed()) return of(Command::devices);
+        if (inspect.app->parsed()) {
+            if (!inspect_file.text()) return Failure{PUMICE_INVALID_ARGUMENT, "models inspect needs a file"};
+            line.file = *inspect_file.text();
+            line.config = inspect_config.text();
+            return of(Command::inspect);
+        }
+        return help_of(models.app->parsed() ? "models" : "");
+    }
+
+    CommandLine of(Command command) {
+        line.command = command;
+        return line;
+    }
+    CommandLine help_of(const char* name) {
+        line.help_of = name;
+        return of(Command::help);
+    }
+};
+
+}  // namespace
+
+Expected<CommandLine> parse_command_line(int argc, const char* const* argv) {
+    // CLI11 reports by exception; this is the only place that sees one.
+    try {
+        Program program;
+        program.app.parse(argc, argv);
+        return program.read();
+    } catch (const CLI::ParseError& error) {
+        return missing_value(error);
+    }
+}
+
+}  // namespace pumice::cli

@@ -1,0 +1,219 @@
+#include <chrono>
+#include <future>
+#include <random>
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/output_names.hpp"
+#include "cli/progress.hpp"
+#include "cli/starter.hpp"
+#include "image/atomic_file.hpp"
+#include "image/infotext.hpp"
+#include "image/png.hpp"
+#include "outcome.hpp"
+
+namespace pumice::cli {
+namespace fs = std::filesystem;
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+pumice_precision precision_of(const host::Settings& settings) {
+    const std::string name = settings.precision.value_or("auto");
+    if (name == "fp16") return PUMICE_PRECISION_FP16;
+    if (name == "fp32") return PUMICE_PRECISION_FP32;
+    if (name == "exact") return PUMICE_PRECISION_EXACT;
+    return PUMICE_PRECISION_AUTO;
+}
+
+/// 32 bits, which every random number generator takes whole.
+std::uint64_t random_seed() {
+    return std::random_device()();
+}
+
+/// What the settings leave open is the model's choice.
+Request make_request(const Model& model, const host::Settings& s, const std::string& prompt) {
+    Request request = model.defaults();
+    const auto set = [](std::uint32_t& value, const std::optional<std::uint64_t>& setting) {
+        if (setting) value = static_cast<std::uint32_t>(*setting);
+    };
+    request.prompt = prompt;
+    request.negative_prompt = s.negative_prompt.value_or("");
+    set(request.width, s.width);
+    set(request.height, s.height);
+    set(request.steps, s.steps);
+    set(request.batch, s.batch);
+    set(request.clip_skip, s.clip_skip);
+    if (s.cfg) request.guidance_scale = static_cast<float>(*s.cfg);
+    request.sampler = s.sampler.value_or(request.sampler);
+    request.schedule = s.schedule.value_or(request.schedule);
+    request.seed = s.seed ? *s.seed : random_seed();
+    if (s.rng.value_or("torch-cpu") == "philox") request.rng = PUMICE_RNG_PHILOX;
+    return request;
+}
+
+std::string rng_name(pumice_rng rng) {
+    return rng == PUMICE_RNG_PHILOX ? "philox" : "torch-cpu";
+}
+
+/// One run of the command.
+class Generation {
+public:
+    explicit Generation(const Context& context)
+        : context_(context),
+          view_(stderr, ProgressView::style_for(stderr, context.line.quiet)),
+          validation_(std::getenv("PUMICE_VALIDATION") && *std::getenv("PUMICE_VALIDATION") == '1') {}
+
+    Expected<void> run();
+
+private:
+    Expected<Engine> open_engine();
+    Expected<void> write(const Images&, const Request&);
+    host::PictureInfo info(const Request&, std::uint64_t seed) const;
+    void report(const Engine&, const Request&, const Images&) const;
+    Expected<void> check_validation() const;
+
+    const Context& context_;
+    Interrupt interrupt_;
+    ProgressView view_;
+    bool validation_;
+    std::shared_ptr<int> messages_ = std::make_shared<int>(0);  ///< of the validation layer
+    Clock::time_point begin_ = Clock::now();
+    fs::path model_file_;
+    std::string model_hash_;
+    std::vector<std::string> files_;
+    double write_seconds_ = 0;
+};
+
+Expected<Engine> Generation::open_engine() {
+    EngineOptions options;
+    options.device = context_.settings.device.value_or("");
+    options.cache_folder = context_.settings.cache_folder.value_or(
+        context_.places.cache_home.empty() ? "" : context_.places.cache_home + "/pumice");
+    if (const char* folder = std::getenv("PUMICE_SHADERS")) options.shader_folder = folder;
+    options.validation = validation_;
+    options.log = [this, messages = messages_](pumice_log_level level, std::string_view line) {
+        if (level < PUMICE_LOG_WARNING) return;
+        if (level == PUMICE_LOG_ERROR) ++*messages;
+        view_.clear();
+        fmt::print(stderr, "pumice: {}: {}\n", level == PUMICE_LOG_ERROR ? "validation" : "warning", line);
+    };
+    return Engine::create(options);
+}
+
+Expected<void> Generation::run() {
+    const OutputNames names(context_.line.output, context_.settings.output_folder);
+    HOST_TRY(names.check());
+    HOST_ASSIGN(model_file_, find_model(context_.settings.model.value_or(""), context_.settings));
+    view_.loading(model_file_.filename().string());
+    HOST_ASSIGN(const Engine engine, open_engine());
+    HOST_ASSIGN(Model model, Model::load(engine, model_file_.string(), precision_of(context_.settings)));
+    // Reading a large file twice takes seconds: beside the work, not before it.
+    auto hash = std::async(std::launch::async, [file = model_file_.string()] { return file_sha256(file); });
+    Request request = make_request(model, context_.settings, *context_.line.prompt);
+    request.on_progress = [this](const pumice_progress& progress) { view_.update(progress); };
+    request.cancel = &interrupt_.cancel();
+    HOST_ASSIGN(const Images images, model.generate(request));
+    HOST_ASSIGN(model_hash_, hash.get());
+
+    view_.clear();
+    HOST_TRY(write(images, request));
+    report(engine, request, images);
+    return check_validation();
+}
+
+host::PictureInfo Generation::info(const Request& request, std::uint64_t seed) const {
+    return {.prompt = request.prompt,
+            .negative_prompt = request.negative_prompt,
+            .steps = request.steps,
+            .sampler = request.sampler,
+            .schedule = request.schedule,
+            .guidance_scale = double(request.guidance_scale),
+            .seed = seed,
+            .width = request.width,
+            .height = request.height,
+            .model_hash = model_hash_,
+            .model_name = model_file_.stem().string(),
+            .clip_skip = request.clip_skip,
+            .rng = rng_name(request.rng),
+            .version = fmt::format("pumice {}", pumice::version().text)};
+}
+
+Expected<void> Generation::write(const Images& images, const Request& request) {
+    const auto begin = Clock::now();
+    const auto held = interrupt_.hold();
+    OutputNames names(context_.line.output, context_.settings.output_folder);
+    for (std::size_t i = 0; i < images.size(); ++i) {
+        const Images::Image image = images[i];
+        HOST_ASSIGN(const auto png,
+                    host::encode_png({image.width, image.height, image.rgb, host::infotext(info(request, image.seed))}));
+        HOST_ASSIGN(const fs::path file, names.write(i, png));
+        files_.push_back(file.string());
+    }
+    write_seconds_ = seconds_since(begin);
+    return {};
+}
+
+void Generation::report(const Engine& engine, const Request& request, const Images& images) const {
+    Json json = Json::parse(images.report());
+    const double total = seconds_since(begin_);
+    if (!context_.line.json) {
+        for (const std::string& file : files_) fmt::print("{}\n", file);
+        if (context_.line.quiet) return;
+        for (const auto& note : json["notes"]) fmt::print(stderr, "note: {}\n", note.get<std::string>());
+        double steps = 0;
+        for (const auto& step : json["timings"]["steps"]) steps += step.get<double>();
+        fmt::print(stderr, "seed {}, {}x{}, {} steps in {:.1f} s, {:.1f} s in all, on {}\n", request.seed, request.width,
+                   request.height, json["timings"]["steps"].size(), steps, total, engine.device().name);
+        return;
+    }
+    json["timings"]["write"] = write_seconds_;
+    json["timings"]["total"] = total;
+    const pumice_device_info device = engine.device();
+    const Json whole = {
+        {"files", files_},
+        {"seed", request.seed},
+        {"prompt", request.prompt},
+        {"negative_prompt", request.negative_prompt},
+        {"width", request.width},
+        {"height", request.height},
+        {"steps", request.steps},
+        {"cfg", request.guidance_scale},
+        {"sampler", request.sampler},
+        {"schedule", request.schedule},
+        {"rng", rng_name(request.rng)},
+        {"batch", request.batch},
+        {"clip_skip", request.clip_skip},
+        {"model", {{"file", model_file_.string()}, {"sha256", model_hash_}}},
+        {"device", {{"name", device.name}, {"type", device.type}, {"driver", device.driver}, {"uuid", device.uuid}}},
+        {"precision", json["precision"]},
+        {"timings", json["timings"]},
+        {"memory", json["memory"]},
+        {"unet_flops", json["unet_flops"]},
+        {"notes", json["notes"]},
+        {"version", pumice::version().text}};
+    fmt::print("{}\n", whole.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+/// With PUMICE_VALIDATION=1 a message of the validation layer is a bug, and the exit status says so.
+Expected<void> Generation::check_validation() const {
+    if (*messages_ == 0) return {};
+    return Failure{PUMICE_INTERNAL, fmt::format("a bug of Pumice: {} messages of the validation layer", *messages_)};
+}
+
+}  // namespace
+
+Expected<void> run_generate(const Context& context) {
+    return Generation(context).run();
+}
+
+}  // namespace pumice::cli

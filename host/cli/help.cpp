@@ -1,0 +1,119 @@
+#include "cli/help.hpp"
+
+#include <fmt/format.h>
+
+#include "cli/exit_codes.hpp"
+#include "config/settings.hpp"
+#include "pumice/pumice.hpp"
+
+namespace pumice::cli {
+namespace {
+
+constexpr std::string_view kMain = R"(Pumice makes pictures from text with Stable Diffusion, on any GPU with Vulkan.
+
+  pumice generate -p "a lighthouse at sunset" -o lighthouse.png
+
+Commands:
+  generate          make pictures from a prompt
+  devices           list the devices that can do it
+  models inspect    say what a model file holds
+
+Options:
+  -h, --help        this text; with a command, its options
+  -V, --version     version, commit, Vulkan, compiler
+
+Exit status:
+{exit_codes}
+Manual and source: see the README that came with Pumice.
+)";
+
+constexpr std::string_view kGenerate = R"(Make pictures from a prompt.
+
+  pumice generate -p PROMPT [options]
+
+What to make:
+  -p, --prompt TEXT       what the picture shows. (word:1.2) stresses, [word] weakens, BREAK starts a new chunk
+  -n, --negative TEXT     what it should not show
+  -W, --width PIXELS      a multiple of 8, {width}; by default what the model was made for
+  -H, --height PIXELS     likewise
+  -b, --batch N           that many pictures, {batch}; their seeds follow each other
+      --seed N            the same seed gives the same picture; by default a random one, which is printed
+
+How:
+  -m, --model FILE        a Stable Diffusion 1.x checkpoint (.safetensors), or a name in the folder paths.models;
+                          by default the starter model that comes with Pumice
+      --steps N           denoising steps, {steps}
+      --cfg SCALE         how closely to follow the prompt, {cfg}; 1 or less: no guidance, twice as fast
+      --sampler NAME      {samplers}
+      --schedule NAME     {schedules}
+      --rng NAME          torch-cpu or philox: whose random numbers the seed stands for
+      --clip-skip N       leave out the last N-1 layers of the text encoder
+
+Where:
+      --device DEVICE     its number in `pumice devices`, a part of its name, or its UUID; by default the best
+      --precision NAME    auto, fp16, fp32, or exact: the same bytes on every device, slower
+  -o, --output FILE       PNG; an existing file is replaced. Pictures of a batch: out.png, out-2.png, out-3.png …
+                          Without it: pumice-0001.png, or the next number that is free
+      --config FILE       instead of ~/.config/pumice/config.toml
+      --json              print a report in JSON instead of the names of the files
+  -q, --quiet             no progress, no summary
+  -h, --help              this text
+
+Environment: PUMICE_DEVICE, PUMICE_PRECISION, PUMICE_MODEL, PUMICE_MODELS, PUMICE_OUTPUT and PUMICE_CACHE set what the
+configuration file sets as device, precision, generate.model, paths.models, paths.output and paths.cache; PUMICE_CONFIG
+names the file. An option goes before the environment, and that before the file.
+)";
+
+constexpr std::string_view kDevices = R"(List the Vulkan devices of this machine, the best first.
+
+  pumice devices [--json]
+
+      --json    all limits and features that Pumice looks at
+  -h, --help    this text
+)";
+
+constexpr std::string_view kModels = R"(Look at model files.
+
+  pumice models inspect FILE [--json]
+
+  inspect       say what a file holds
+  -h, --help    this text
+)";
+
+constexpr std::string_view kInspect = R"(Say what a model file holds: family, geometry, types, sizes, SHA-256.
+
+  pumice models inspect FILE [options]
+
+  FILE               a .safetensors file, or a name in the folder paths.models
+      --json         as JSON, with the file's metadata
+      --config FILE  instead of ~/.config/pumice/config.toml
+  -h, --help         this text
+)";
+
+std::string exit_codes() {
+    std::string lines;
+    for (const ExitCode& code : kExitCodes) lines += fmt::format("  {:<4}{}\n", exit_code(code.status), code.meaning);
+    return lines;
+}
+
+std::string limits(std::string_view flag) {
+    const host::Setting* setting = host::find_flag(flag);
+    return setting ? fmt::format("{} to {}", setting->least, setting->most) : "";
+}
+
+}  // namespace
+
+std::string help_text(std::string_view command) {
+    using fmt::arg;
+    if (command == "generate")
+        return fmt::format(fmt::runtime(kGenerate), arg("width", limits("--width")), arg("batch", limits("--batch")),
+                           arg("steps", limits("--steps")), arg("cfg", limits("--cfg")),
+                           arg("samplers", fmt::to_string(fmt::join(sampler_names(), ", "))),
+                           arg("schedules", fmt::to_string(fmt::join(schedule_names(), ", "))));
+    if (command == "devices") return std::string(kDevices);
+    if (command == "models") return std::string(kModels);
+    if (command == "inspect") return std::string(kInspect);
+    return fmt::format(fmt::runtime(kMain), arg("exit_codes", exit_codes()));
+}
+
+}  // namespace pumice::cli

@@ -1,0 +1,83 @@
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <new>
+
+#include <fmt/format.h>
+
+#include "cli/commands.hpp"
+#include "cli/exit_codes.hpp"
+#include "cli/help.hpp"
+#include "outcome.hpp"
+
+namespace pumice::cli {
+namespace {
+
+const char* get_variable(const char* name) {
+    return std::getenv(name);
+}
+
+/// The file given on the command line or in the environment must exist; the usual one may.
+Expected<host::Settings> file_settings(const CommandLine& line, const host::Places& places) {
+    if (line.config) return host::read_config(*line.config, places.home);
+    if (const char* named = get_variable("PUMICE_CONFIG"); named && *named) return host::read_config(named, places.home);
+    if (const auto usual = host::find_config(places)) return host::read_config(*usual, places.home);
+    return host::Settings{};
+}
+
+Expected<Context> context_of(CommandLine line) {
+    const host::Places places = host::places_from_environment(get_variable);
+    HOST_ASSIGN(const host::Settings file, file_settings(line, places));
+    HOST_ASSIGN(const host::Settings environment, host::settings_from_environment(get_variable));
+    const host::Settings settings = host::overlay(line.settings, host::overlay(environment, file));
+    return Context{std::move(line), settings, places};
+}
+
+Expected<void> run(int argc, const char* const* argv) {
+    HOST_ASSIGN(const CommandLine line, parse_command_line(argc, argv));
+    switch (line.command) {
+        case CommandLine::Command::help:
+            fmt::print("{}", help_text(line.help_of));
+            return {};
+        case CommandLine::Command::version:
+            return run_version();
+        case CommandLine::Command::devices:
+            return run_devices(Context{line, {}, {}});
+        case CommandLine::Command::generate: {
+            HOST_ASSIGN(const Context context, context_of(line));
+            return run_generate(context);
+        }
+        case CommandLine::Command::inspect: {
+            HOST_ASSIGN(const Context context, context_of(line));
+            return run_inspect(context);
+        }
+    }
+    return {};
+}
+
+/// What was printed must have arrived: a full disk behind a redirection is an error like any other.
+Expected<void> flush_output() {
+    if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return {};
+    return Failure{PUMICE_IO, "cannot write to standard output; is the disk full?"};
+}
+
+}  // namespace
+}  // namespace pumice::cli
+
+int main(int argc, char** argv) {
+    using namespace pumice;
+    // Then a file that grows past ulimit -f is an error that can be told, not the end.
+    std::signal(SIGXFSZ, SIG_IGN);
+    Expected<void> outcome;
+    try {
+        outcome = cli::run(argc, argv);
+        if (outcome) outcome = cli::flush_output();
+    } catch (const std::bad_alloc&) {
+        outcome = Failure{PUMICE_OUT_OF_HOST_MEMORY, "out of memory"};
+    } catch (const std::exception& e) {
+        outcome = Failure{PUMICE_INTERNAL, fmt::format("a bug of Pumice: {}", e.what())};
+    }
+    if (outcome) return 0;
+    fmt::print(stderr, "pumice: {}\n", outcome.failure().message);
+    return cli::exit_code(outcome.failure().status);
+}

@@ -1,0 +1,181 @@
+#include "config/settings.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "config/suggest.hpp"
+#include "outcome.hpp"
+
+namespace pumice::host {
+namespace {
+
+using Kind = Setting::Kind;
+
+std::vector<std::string_view> precisions() { return {"auto", "fp16", "fp32", "exact"}; }
+std::vector<std::string_view> generators() { return {"torch-cpu", "philox"}; }
+
+using S = Settings;
+const std::array kSettings = {
+    Setting{"device", "--device", "PUMICE_DEVICE", &S::device, Kind::text},
+    Setting{"precision", "--precision", "PUMICE_PRECISION", &S::precision, Kind::choice, 0, 0, 1, precisions},
+    Setting{"generate.model", "--model", "PUMICE_MODEL", &S::model, Kind::path},
+    Setting{"generate.negative_prompt", "--negative", "", &S::negative_prompt, Kind::text},
+    Setting{"generate.width", "--width", "", &S::width, Kind::whole, 64, 16384, 8},
+    Setting{"generate.height", "--height", "", &S::height, Kind::whole, 64, 16384, 8},
+    Setting{"generate.steps", "--steps", "", &S::steps, Kind::whole, 1, 1000},
+    Setting{"generate.cfg", "--cfg", "", &S::cfg, Kind::real, 0, 100},
+    Setting{"generate.sampler", "--sampler", "", &S::sampler, Kind::choice, 0, 0, 1, sampler_names},
+    Setting{"generate.schedule", "--schedule", "", &S::schedule, Kind::choice, 0, 0, 1, schedule_names},
+    Setting{"generate.seed", "--seed", "", &S::seed, Kind::seed},
+    Setting{"generate.rng", "--rng", "", &S::rng, Kind::choice, 0, 0, 1, generators},
+    Setting{"generate.batch", "--batch", "", &S::batch, Kind::whole, 1, 64},
+    Setting{"generate.clip_skip", "--clip-skip", "", &S::clip_skip, Kind::whole, 1, 64},
+    Setting{"paths.models", "", "PUMICE_MODELS", &S::models_folder, Kind::path},
+    Setting{"paths.output", "", "PUMICE_OUTPUT", &S::output_folder, Kind::path},
+    Setting{"paths.cache", "", "PUMICE_CACHE", &S::cache_folder, Kind::path},
+};
+
+/// As a user wrote it, fit for one line.
+std::string shown(std::string_view text) {
+    constexpr std::size_t kMost = 80;
+    std::string line(text.substr(0, kMost));
+    for (char& c : line)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+    return text.size() > kMost ? line + "…" : line;
+}
+
+Failure wrong(const Setting& setting, std::string_view value, const std::string& where) {
+    std::string hint;
+    if (setting.kind == Kind::choice) hint = did_you_mean(value, setting.choices());
+    return {PUMICE_INVALID_ARGUMENT, fmt::format("{}: {} is not {}{}", where, shown(value), wanted(setting), hint)};
+}
+
+/// The whole text as a number.
+template <class T>
+std::optional<T> number(std::string_view text) {
+    T value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
+    return value;
+}
+
+Expected<void> set_whole(Settings& settings, const Setting& setting, std::optional<std::uint64_t> value,
+                         std::string_view text, const std::string& where) {
+    if (!value || double(*value) < setting.least || double(*value) > setting.most || *value % setting.multiple != 0)
+        return wrong(setting, text, where);
+    settings.*std::get<std::optional<std::uint64_t> Settings::*>(setting.member) = value;
+    return {};
+}
+
+Expected<void> set_real(Settings& settings, const Setting& setting, std::optional<double> value, std::string_view text,
+                        const std::string& where) {
+    if (!value || !(*value >= setting.least && *value <= setting.most)) return wrong(setting, text, where);
+    settings.*std::get<std::optional<double> Settings::*>(setting.member) = value;
+    return {};
+}
+
+Expected<void> set_string(Settings& settings, const Setting& setting, std::string_view text, const std::string& where) {
+    if (setting.kind == Kind::path && text.empty()) return wrong(setting, "\"\"", where);
+    if (setting.kind == Kind::choice) {
+        const auto choices = setting.choices();
+        if (std::find(choices.begin(), choices.end(), text) == choices.end())
+            return wrong(setting, text.empty() ? "\"\"" : text, where);
+    }
+    settings.*std::get<std::optional<std::string> Settings::*>(setting.member) = std::string(text);
+    return {};
+}
+
+}  // namespace
+
+std::span<const Setting> all_settings() {
+    return kSettings;
+}
+
+const Setting* find_flag(std::string_view flag) {
+    const auto found = std::find_if(kSettings.begin(), kSettings.end(), [&](const Setting& s) { return s.flag == flag; });
+    return found == kSettings.end() || flag.empty() ? nullptr : &*found;
+}
+
+std::string wanted(const Setting& setting) {
+    switch (setting.kind) {
+        case Kind::text: return "a text";
+        case Kind::path: return "a path";
+        case Kind::choice: return fmt::format("one of {}", fmt::join(setting.choices(), ", "));
+        case Kind::whole:
+            if (setting.multiple > 1)
+                return fmt::format("a multiple of {} from {} to {}", setting.multiple, setting.least, setting.most);
+            return fmt::format("a whole number from {} to {}", setting.least, setting.most);
+        case Kind::real: return fmt::format("a number from {} to {}", setting.least, setting.most);
+        case Kind::seed: return "a whole number from 0 to 18446744073709551615, or random";
+    }
+    return {};
+}
+
+Expected<void> set_from_text(Settings& settings, const Setting& setting, std::string_view text, const std::string& where) {
+    switch (setting.kind) {
+        case Kind::whole: return set_whole(settings, setting, number<std::uint64_t>(text), text, where);
+        case Kind::real: return set_real(settings, setting, number<double>(text), text, where);
+        case Kind::seed: {
+            if (text == "random" || text == "-1") return {};
+            const auto value = number<std::uint64_t>(text);
+            if (!value) return wrong(setting, text, where);
+            settings.seed = value;
+            return {};
+        }
+        case Kind::text:
+        case Kind::path:
+        case Kind::choice: return set_string(settings, setting, text, where);
+    }
+    return {};
+}
+
+Expected<void> set_value(Settings& settings, const Setting& setting, const SettingValue& value, const std::string& where) {
+    const auto* text = std::get_if<std::string>(&value);
+    const auto* whole = std::get_if<std::int64_t>(&value);
+    const auto* real = std::get_if<double>(&value);
+    const bool takes_text = setting.kind == Kind::text || setting.kind == Kind::path || setting.kind == Kind::choice;
+    if (takes_text && text) return set_string(settings, setting, *text, where);
+    if (setting.kind == Kind::seed && (whole || (text && *text == "random")))
+        return set_from_text(settings, setting, text ? *text : fmt::to_string(*whole), where);
+    if (setting.kind == Kind::whole && whole)
+        return set_from_text(settings, setting, fmt::to_string(*whole), where);
+    if (setting.kind == Kind::real && (whole || real)) {
+        const double number = whole ? double(*whole) : *real;
+        return set_real(settings, setting, number, fmt::format("{}", number), where);
+    }
+    const char* type = text ? "a string" : whole ? "a whole number" : "a number with a fraction";
+    return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{}: this is {}, but must be {}", where, type, wanted(setting))};
+}
+
+Settings overlay(const Settings& over, const Settings& under) {
+    Settings result = under;
+    for (const Setting& setting : kSettings)
+        std::visit(
+            [&](auto member) {
+                if (over.*member) result.*member = over.*member;
+            },
+            setting.member);
+    return result;
+}
+
+Expected<Settings> settings_from_environment(const char* (*get)(const char*)) {
+    Settings settings;
+    for (const Setting& setting : kSettings) {
+        if (setting.environment.empty()) continue;
+        const char* value = get(std::string(setting.environment).c_str());
+        if (value && *value) HOST_TRY(set_from_text(settings, setting, value, std::string(setting.environment)));
+    }
+    return settings;
+}
+
+std::string expand_home(const std::string& path, const std::string& home) {
+    if (home.empty() || path.empty() || path[0] != '~' || (path.size() > 1 && path[1] != '/')) return path;
+    return home + path.substr(1);
+}
+
+}  // namespace pumice::host

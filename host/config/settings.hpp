@@ -1,0 +1,64 @@
+// What a user can set, once for command line, environment and configuration file: names, types, limits and the words
+// that say what is wrong.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "pumice/pumice.hpp"
+
+namespace pumice::host {
+
+/// Empty: not set here.
+struct Settings {
+    std::optional<std::string> device, precision;
+    std::optional<std::string> model, negative_prompt, sampler, schedule, rng;
+    std::optional<std::uint64_t> seed;  ///< "random" and -1 leave it empty
+    std::optional<std::uint64_t> width, height, steps, batch, clip_skip;
+    std::optional<double> cfg;
+    std::optional<std::string> models_folder, output_folder, cache_folder;
+};
+
+using SettingMember = std::variant<std::optional<std::string> Settings::*, std::optional<std::uint64_t> Settings::*,
+                                   std::optional<double> Settings::*>;
+
+struct Setting {
+    std::string_view key;          ///< in the file: "generate.steps"
+    std::string_view flag;         ///< of `pumice generate`: "--steps"; empty: none
+    std::string_view environment;  ///< "PUMICE_DEVICE"; empty: none
+    SettingMember member;
+    enum class Kind : std::uint8_t { text, path, choice, whole, real, seed } kind;
+    double least = 0, most = 0;    ///< whole, real
+    std::uint32_t multiple = 1;    ///< whole
+    std::vector<std::string_view> (*choices)() = nullptr;  ///< choice
+};
+
+/// All of them, in the order of the documentation.
+std::span<const Setting> all_settings();
+const Setting* find_flag(std::string_view flag);
+
+/// "a whole number from 1 to 1000".
+std::string wanted(const Setting&);
+
+/// A value as the command line or the environment has it. PUMICE_INVALID_ARGUMENT: "WHERE: "TEXT" is not …".
+Expected<void> set_from_text(Settings&, const Setting&, std::string_view text, const std::string& where);
+
+/// A typed value, as the file has it. PUMICE_INVALID_ARGUMENT beginning with `where`.
+using SettingValue = std::variant<std::string, std::int64_t, double>;
+Expected<void> set_value(Settings&, const Setting&, const SettingValue&, const std::string& where);
+
+/// What `over` sets, else what `under` sets.
+Settings overlay(const Settings& over, const Settings& under);
+
+/// The settings that have a variable, from the environment: `get` is getenv. An empty variable counts as absent.
+Expected<Settings> settings_from_environment(const char* (*get)(const char*));
+
+/// "~/x" and "~" with the home folder for "~"; as it is when `home` is empty.
+std::string expand_home(const std::string& path, const std::string& home);
+
+}  // namespace pumice::host

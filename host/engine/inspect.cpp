@@ -1,0 +1,126 @@
+#include <cstdlib>
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include "base/hash.hpp"
+#include "engine/abi.hpp"
+#include "models/configs.hpp"
+#include "weights/safetensors.hpp"
+
+namespace pumice {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json dtypes(const SafetensorsFile& file) {
+    std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> sums;  // tensors, bytes
+    for (const StoredTensor& tensor : file.tensors()) {
+        auto& [tensors, bytes] = sums[to_string(tensor.dtype)];
+        ++tensors;
+        bytes += tensor.data.size();
+    }
+    Json json = Json::object();
+    for (const auto& [name, sum] : sums) json[name] = {{"tensors", sum.first}, {"bytes", sum.second}};
+    return json;
+}
+
+std::uint64_t parameters(const SafetensorsFile& file, std::string_view prefix) {
+    std::uint64_t sum = 0;
+    for (const StoredTensor& tensor : file.tensors())
+        if (tensor.name.starts_with(prefix)) sum += tensor.elements();
+    return sum;
+}
+
+Json geometry(const SafetensorsFile& file, const Sd1Config& config) {
+    const UnetConfig& unet = config.unet;
+    const VaeConfig& vae = config.vae;
+    const TextConfig& text = config.text;
+    return {{"prediction", config.v_prediction ? "v" : "eps"},
+            {"unet",
+             {{"summary", describe(unet)},
+              {"parameters", parameters(file, kUnetPrefix)},
+              {"in_channels", unet.in_channels},
+              {"out_channels", unet.out_channels},
+              {"model_channels", unet.model_channels},
+              {"context_channels", unet.context_channels},
+              {"heads", unet.heads},
+              {"levels", unet.levels()}}},
+            {"vae",
+             {{"summary", describe(vae)},
+              {"parameters", parameters(file, kVaePrefix)},
+              {"channels", vae.channels},
+              {"latent_channels", vae.latent_channels},
+              {"factor", vae.factor()},
+              {"scaling_factor", vae.scaling_factor}}},
+            {"text",
+             {{"summary", describe(text)},
+              {"parameters", parameters(file, text.prefix)},
+              {"width", text.width},
+              {"layers", text.layers},
+              {"heads", text.heads},
+              {"vocabulary", text.vocabulary},
+              {"positions", text.positions}}}};
+}
+
+/// A file of another family has no geometry; that it is one is worth a report, not an error.
+Result<Json> geometry_or_null(const SafetensorsFile& file, Family family) {
+    if (family != Family::sd1) return Json(nullptr);
+    auto config = sd1_config(file);
+    if (!config && config.error().code == Code::unsupported) return Json(nullptr);
+    if (!config) return config.error();
+    return geometry(file, *config);
+}
+
+Result<std::string> inspect(const char* path) {
+    PUMICE_ASSIGN(const SafetensorsFile file, SafetensorsFile::open(path));
+    const Family family = recognize(file);
+    PUMICE_ASSIGN(Json shape, geometry_or_null(file, family));
+    PUMICE_ASSIGN(const std::string digest, sha256_file(path));
+    std::error_code ignored;
+    const Json json = {{"file", path},
+                       {"bytes", std::filesystem::file_size(path, ignored)},
+                       {"sha256", digest},
+                       {"family", to_string(family)},
+                       {"geometry", std::move(shape)},
+                       {"tensors", file.tensors().size()},
+                       {"parameters", parameters(file, "")},
+                       {"dtypes", dtypes(file)},
+                       {"metadata", file.metadata()}};
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+}  // namespace pumice
+
+extern "C" {
+
+pumice_status pumice_inspect_file(const char* path, char** json, pumice_error* error) {
+    return pumice::abi::guard(error, [&]() -> pumice::Status {
+        if (!json) return pumice::Error{pumice::Code::invalid_argument, "json is NULL"};
+        *json = nullptr;
+        if (!path || !*path) return pumice::Error{pumice::Code::invalid_argument, "path is empty"};
+        PUMICE_ASSIGN(const std::string text, pumice::inspect(path));
+        *json = static_cast<char*>(std::malloc(text.size() + 1));
+        if (!*json) throw std::bad_alloc();
+        std::memcpy(*json, text.c_str(), text.size() + 1);
+        return {};
+    });
+}
+
+void pumice_string_destroy(char* string) {
+    std::free(string);
+}
+
+pumice_status pumice_file_sha256(const char* path, char digits[65], pumice_error* error) {
+    return pumice::abi::guard(error, [&]() -> pumice::Status {
+        if (!digits) return pumice::Error{pumice::Code::invalid_argument, "digits is NULL"};
+        if (!path || !*path) return pumice::Error{pumice::Code::invalid_argument, "path is empty"};
+        PUMICE_ASSIGN(const std::string text, pumice::sha256_file(path));
+        if (text.size() != 64) return pumice::Error{pumice::Code::internal, "a digest of a wrong length"};
+        std::memcpy(digits, text.c_str(), 65);
+        return {};
+    });
+}
+
+}  // extern "C"

@@ -1,0 +1,50 @@
+// What is behind the opaque types of pumice.h.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/device_description.hpp"
+#include "engine/model_defaults.hpp"
+#include "kernels/kernel.hpp"
+#include "models/model.hpp"
+#include "pipelines/text_to_image.hpp"
+#include "pumice/pumice.h"
+#include "vulkan/device.hpp"
+
+namespace pumice {
+
+/// Shared by the engine's handle and its models, so that they can go in any order.
+struct EngineState {
+    std::shared_ptr<Device> device;
+    std::shared_ptr<KernelCache> kernels;
+    DeviceDescription description;
+    std::mutex running;  ///< held while a request runs
+};
+
+}  // namespace pumice
+
+struct pumice_engine {
+    std::shared_ptr<pumice::EngineState> state;
+};
+
+struct pumice_model {
+    std::shared_ptr<pumice::EngineState> engine;
+    std::unique_ptr<pumice::Model> model;
+    pumice::ModelDefaults defaults;
+    double open_seconds = 0;
+};
+
+struct pumice_cancel {
+    std::atomic<bool> set{false};
+    static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may set it");
+};
+
+struct pumice_images {
+    std::vector<pumice::Image> all;
+    std::uint64_t seed = 0;
+    std::string report;
+};

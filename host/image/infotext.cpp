@@ -1,0 +1,72 @@
+#include "image/infotext.hpp"
+
+#include <array>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace pumice::host {
+namespace {
+
+using Names = std::pair<std::string_view, std::string_view>;
+
+/// The web UI's labels. What is not here goes by its own name.
+constexpr std::array<Names, 4> kSamplers{
+    {{"euler", "Euler"}, {"euler_a", "Euler a"}, {"dpmpp_2m", "DPM++ 2M"}, {"ddim", "DDIM"}}};
+constexpr std::array<Names, 6> kSchedules{{{"normal", "Normal"},
+                                           {"karras", "Karras"},
+                                           {"exponential", "Exponential"},
+                                           {"simple", "Simple"},
+                                           {"sgm_uniform", "SGM Uniform"},
+                                           {"ddim", "DDIM"}}};
+constexpr std::array<Names, 2> kGenerators{{{"torch-cpu", "CPU"}, {"philox", "NV"}}};
+
+template <std::size_t n>
+std::string label(const std::array<Names, n>& names, const std::string& name) {
+    for (const auto& [ours, theirs] : names)
+        if (ours == name) return std::string(theirs);
+    return name;
+}
+
+/// As infotext_utils.quote: what would break the list becomes a JSON string.
+std::string quote(const std::string& text) {
+    if (text.find_first_of(",:\n") == std::string::npos) return text;
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string strip(const std::string& text) {
+    constexpr std::string_view kSpace = " \t\n\r\f\v";
+    const std::size_t first = text.find_first_not_of(kSpace);
+    if (first == std::string::npos) return {};
+    return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+}  // namespace
+
+std::string infotext(const PictureInfo& info) {
+    // The DDIM sampler chooses its own time steps, which the web UI calls "Automatic".
+    const std::string schedule = info.sampler == "ddim" ? "Automatic" : label(kSchedules, info.schedule);
+    const std::vector<std::pair<std::string, std::string>> settings = {
+        {"Steps", fmt::to_string(info.steps)},
+        {"Sampler", label(kSamplers, info.sampler)},
+        {"Schedule type", schedule},
+        {"CFG scale", fmt::format("{}", static_cast<float>(info.guidance_scale))},
+        {"Seed", fmt::to_string(info.seed)},
+        {"Size", fmt::format("{}x{}", info.width, info.height)},
+        {"Model hash", info.model_hash.substr(0, 10)},
+        {"Model", info.model_name},
+        {"Clip skip", info.clip_skip > 1 ? fmt::to_string(info.clip_skip) : ""},
+        {"RNG", label(kGenerators, info.rng)},
+        {"Version", info.version}};
+    std::string line;
+    for (const auto& [name, value] : settings)
+        if (!value.empty()) line += fmt::format("{}{}: {}", line.empty() ? "" : ", ", name, quote(value));
+    const std::string negative = info.negative_prompt.empty() ? "" : "\nNegative prompt: " + info.negative_prompt;
+    return strip(fmt::format("{}{}\n{}", info.prompt, negative, line));
+}
+
+}  // namespace pumice::host

@@ -1,0 +1,96 @@
+#include "image/png.hpp"
+
+#include <png.h>
+
+#include <csetjmp>
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace pumice::host {
+namespace {
+
+/// UTF-8 to Latin-1; empty when a character is not in it.
+std::optional<std::string> to_latin1(const std::string& utf8) {
+    std::string latin1;
+    for (std::size_t i = 0; i < utf8.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(utf8[i]);
+        if (byte < 0x80) {
+            latin1 += utf8[i];
+        } else if ((byte == 0xC2 || byte == 0xC3) && i + 1 < utf8.size()) {
+            const auto next = static_cast<unsigned char>(utf8[++i]);
+            latin1 += static_cast<char>((byte & 0x03u) << 6 | (next & 0x3Fu));
+        } else {
+            return std::nullopt;
+        }
+    }
+    return latin1;
+}
+
+/// What libpng's callbacks reach.
+struct Writer {
+    std::vector<std::uint8_t> bytes;
+    std::string error;
+    std::jmp_buf jump;
+};
+
+void on_write(png_structp png, png_bytep data, png_size_t size) {
+    auto* writer = static_cast<Writer*>(png_get_io_ptr(png));
+    try {
+        writer->bytes.insert(writer->bytes.end(), data, data + size);
+        return;
+    } catch (...) {
+    }
+    png_error(png, "out of memory");
+}
+
+void on_error(png_structp png, png_const_charp message) {
+    auto* writer = static_cast<Writer*>(png_get_error_ptr(png));
+    try {
+        writer->error = message;
+    } catch (...) {  // then without a reason
+    }
+    std::longjmp(writer->jump, 1);
+}
+
+void on_warning(png_structp, png_const_charp) {}
+
+/// No object here has a destructor, so on_error may jump out of it. False: see writer.error.
+bool write(Writer& writer, png_structp png, png_infop info, const PngImage& image, png_text* text) {
+    if (setjmp(writer.jump) != 0) return false;
+    png_set_write_fn(png, &writer, on_write, nullptr);
+    png_set_IHDR(png, info, image.width, image.height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    if (text) png_set_text(png, info, text, 1);
+    png_write_info(png, info);
+    for (std::uint32_t y = 0; y < image.height; ++y)
+        png_write_row(png, image.rgb.data() + std::size_t(y) * image.width * 3);
+    png_write_end(png, info);
+    return true;
+}
+
+}  // namespace
+
+Expected<std::vector<std::uint8_t>> encode_png(const PngImage& image) {
+    if (image.rgb.size() != std::size_t(image.width) * image.height * 3 || image.rgb.empty())
+        return Failure{PUMICE_INTERNAL, fmt::format("{} bytes are no picture of {}x{}", image.rgb.size(), image.width,
+                                                    image.height)};
+    Writer writer;
+    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &writer, on_error, on_warning);
+    png_infop info = png ? png_create_info_struct(png) : nullptr;
+    std::string keyword = "parameters";
+    const std::optional<std::string> latin1 = to_latin1(image.parameters);
+    std::string value = latin1.value_or(image.parameters);
+    png_text text{};
+    text.compression = latin1 ? PNG_TEXT_COMPRESSION_NONE : PNG_ITXT_COMPRESSION_NONE;
+    text.key = keyword.data();
+    text.text = value.data();
+    if (latin1) text.text_length = value.size();
+    else text.itxt_length = value.size();
+    const bool written = info && write(writer, png, info, image, value.empty() ? nullptr : &text);
+    png_destroy_write_struct(&png, &info);
+    if (!written) return Failure{PUMICE_INTERNAL, fmt::format("libpng cannot encode the picture: {}", writer.error)};
+    return std::move(writer.bytes);
+}
+
+}  // namespace pumice::host

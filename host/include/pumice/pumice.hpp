@@ -1,0 +1,314 @@
+// pumice.h for C++20: handles that release themselves, errors as values, callbacks as functions. Header-only; everything
+// pumice.h says of threads, ownership and errors holds here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "pumice/pumice.h"
+
+namespace pumice {
+// Keeps these names apart from those of the library itself where both are linked.
+inline namespace embedding {
+
+/// What failed: never PUMICE_OK.
+struct Failure {
+    pumice_status status = PUMICE_INTERNAL;
+    std::string message;  ///< one line: what, where, what to do
+};
+
+/// A value or a Failure.
+template <class T>
+class [[nodiscard]] Expected {
+public:
+    Expected(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    Expected(Failure failure) : state_(std::in_place_index<1>, std::move(failure)) {}
+
+    explicit operator bool() const { return state_.index() == 0; }
+    /// The value; only when there is one.
+    T& operator*() & { return std::get<0>(state_); }
+    const T& operator*() const& { return std::get<0>(state_); }
+    T&& operator*() && { return std::get<0>(std::move(state_)); }
+    T* operator->() { return &std::get<0>(state_); }
+    const T* operator->() const { return &std::get<0>(state_); }
+    /// The failure; only when there is one.
+    Failure& failure() { return std::get<1>(state_); }
+    const Failure& failure() const { return std::get<1>(state_); }
+
+private:
+    std::variant<T, Failure> state_;
+};
+
+template <>
+class [[nodiscard]] Expected<void> {
+public:
+    Expected() = default;
+    Expected(Failure failure) : failure_(std::move(failure)) {}
+
+    explicit operator bool() const { return !failure_; }
+    Failure& failure() { return *failure_; }
+    const Failure& failure() const { return *failure_; }
+
+private:
+    std::optional<Failure> failure_;
+};
+
+namespace detail {
+
+struct Destroy {
+    void operator()(pumice_devices* p) const { pumice_devices_destroy(p); }
+    void operator()(pumice_engine* p) const { pumice_engine_destroy(p); }
+    void operator()(pumice_model* p) const { pumice_model_destroy(p); }
+    void operator()(pumice_images* p) const { pumice_images_destroy(p); }
+    void operator()(pumice_cancel* p) const { pumice_cancel_destroy(p); }
+    void operator()(char* p) const { pumice_string_destroy(p); }
+};
+template <class T>
+using Handle = std::unique_ptr<T, Destroy>;
+
+inline Failure failure(const pumice_error& error) {
+    return {error.status, error.message};
+}
+
+inline const char* text_or_null(const std::string& text) {
+    return text.empty() ? nullptr : text.c_str();
+}
+
+inline std::vector<std::string_view> names(const char* (*name)(std::size_t)) {
+    std::vector<std::string_view> all;
+    while (const char* next = name(all.size())) all.emplace_back(next);
+    return all;
+}
+
+}  // namespace detail
+
+inline pumice_version version() {
+    pumice_version version = PUMICE_VERSION_INIT;
+    pumice_get_version(&version);
+    return version;
+}
+
+inline std::vector<std::string_view> sampler_names() {
+    return detail::names(pumice_sampler_name);
+}
+inline std::vector<std::string_view> schedule_names() {
+    return detail::names(pumice_schedule_name);
+}
+
+/// The devices of this machine, the best first.
+class Devices {
+public:
+    static Expected<Devices> list() {
+        pumice_error error = PUMICE_ERROR_INIT;
+        pumice_devices* handle = nullptr;
+        if (pumice_devices_create(&handle, &error) != PUMICE_OK) return detail::failure(error);
+        return Devices(handle);
+    }
+    std::size_t size() const { return pumice_devices_count(handle_.get()); }
+    /// `index` below size(). The texts belong to this list.
+    pumice_device_info operator[](std::size_t index) const {
+        pumice_device_info info = PUMICE_DEVICE_INFO_INIT;
+        pumice_devices_get(handle_.get(), index, &info, nullptr);
+        return info;
+    }
+
+private:
+    explicit Devices(pumice_devices* handle) : handle_(handle) {}
+    detail::Handle<pumice_devices> handle_;
+};
+
+/// See pumice_inspect_file.
+inline Expected<std::string> inspect_file(const std::string& path) {
+    pumice_error error = PUMICE_ERROR_INIT;
+    char* json = nullptr;
+    if (pumice_inspect_file(path.c_str(), &json, &error) != PUMICE_OK) return detail::failure(error);
+    return std::string(detail::Handle<char>(json).get());
+}
+
+inline Expected<std::string> file_sha256(const std::string& path) {
+    pumice_error error = PUMICE_ERROR_INIT;
+    char digits[65];
+    if (pumice_file_sha256(path.c_str(), digits, &error) != PUMICE_OK) return detail::failure(error);
+    return std::string(digits);
+}
+
+using LogFunction = std::function<void(pumice_log_level, std::string_view line)>;
+
+struct EngineOptions {
+    std::string device;         ///< empty: the best
+    std::string cache_folder;   ///< empty: pipelines are not kept
+    std::string shader_folder;  ///< empty: the shaders that are built in
+    bool validation = false;
+    LogFunction log;            ///< on any thread, one call at a time; must not throw
+};
+
+class Engine {
+public:
+    static Expected<Engine> create(const EngineOptions& wanted = {}) {
+        Engine engine;
+        pumice_engine_options options = PUMICE_ENGINE_OPTIONS_INIT;
+        options.device = detail::text_or_null(wanted.device);
+        options.cache_folder = detail::text_or_null(wanted.cache_folder);
+        options.shader_folder = detail::text_or_null(wanted.shader_folder);
+        options.validation = wanted.validation ? 1 : 0;
+        if (wanted.log) {
+            engine.log_ = std::make_shared<LogFunction>(wanted.log);
+            options.log = [](void* user, pumice_log_level level, const char* line) {
+                (*static_cast<LogFunction*>(user))(level, line);
+            };
+            options.user = engine.log_.get();
+        }
+        pumice_error error = PUMICE_ERROR_INIT;
+        pumice_engine* handle = nullptr;
+        if (pumice_engine_create(&options, &handle, &error) != PUMICE_OK) return detail::failure(error);
+        engine.handle_.reset(handle);
+        return engine;
+    }
+
+    /// The texts belong to the engine.
+    pumice_device_info device() const {
+        pumice_device_info info = PUMICE_DEVICE_INFO_INIT;
+        pumice_engine_device(handle_.get(), &info, nullptr);
+        return info;
+    }
+    pumice_engine* handle() const { return handle_.get(); }
+
+private:
+    friend class Model;
+    Engine() = default;
+    std::shared_ptr<LogFunction> log_;  ///< before handle_, which uses it to the end
+    detail::Handle<pumice_engine> handle_;
+};
+
+class Cancel {
+public:
+    Cancel() : handle_(pumice_cancel_create()) {
+        if (!handle_) throw std::bad_alloc();
+    }
+    void set() const { pumice_cancel_set(handle_.get()); }
+    void reset() const { pumice_cancel_reset(handle_.get()); }
+    const pumice_cancel* handle() const { return handle_.get(); }
+
+private:
+    detail::Handle<pumice_cancel> handle_;
+};
+
+/// The fields of pumice_request, where they are described. Model::defaults gives one that suits a model.
+struct Request {
+    std::string prompt, negative_prompt;
+    std::uint32_t width = 0, height = 0;
+    std::uint32_t steps = 0;
+    float guidance_scale = 0;
+    std::string sampler, schedule;
+    std::uint64_t seed = 0;
+    pumice_rng rng = PUMICE_RNG_TORCH_CPU;
+    std::uint32_t batch = 1;
+    std::uint32_t clip_skip = 1;
+    std::function<void(const pumice_progress&)> on_progress;  ///< must not throw
+    const Cancel* cancel = nullptr;
+};
+
+class Images {
+public:
+    struct Image {
+        std::uint32_t width, height;
+        std::span<const std::uint8_t> rgb;  ///< 3 bytes a pixel, row by row from the top
+        std::uint64_t seed;
+    };
+    std::size_t size() const { return pumice_images_count(handle_.get()); }
+    /// `index` below size(). The pixels belong to these images.
+    Image operator[](std::size_t index) const {
+        pumice_image image = PUMICE_IMAGE_INIT;
+        pumice_images_get(handle_.get(), index, &image, nullptr);
+        return {image.width, image.height, {image.rgb, std::size_t(image.width) * image.height * 3}, image.seed};
+    }
+    /// JSON, see pumice_images_report.
+    std::string_view report() const { return pumice_images_report(handle_.get()); }
+
+private:
+    friend class Model;
+    explicit Images(pumice_images* handle) : handle_(handle) {}
+    detail::Handle<pumice_images> handle_;
+};
+
+class Model {
+public:
+    static Expected<Model> load(const Engine& engine, const std::string& path, const pumice_model_options& options) {
+        Model model;
+        model.log_ = engine.log_;
+        pumice_error error = PUMICE_ERROR_INIT;
+        pumice_model* handle = nullptr;
+        if (pumice_model_load(engine.handle(), path.c_str(), &options, &handle, &error) != PUMICE_OK)
+            return detail::failure(error);
+        model.handle_.reset(handle);
+        return model;
+    }
+    static Expected<Model> load(const Engine& engine, const std::string& path,
+                                pumice_precision precision = PUMICE_PRECISION_AUTO) {
+        pumice_model_options options = PUMICE_MODEL_OPTIONS_INIT;
+        options.precision = precision;
+        return load(engine, path, options);
+    }
+
+    /// See pumice_model_defaults; no prompt, seed 0.
+    Request defaults() const {
+        pumice_request values = PUMICE_REQUEST_INIT;
+        pumice_model_defaults(handle_.get(), &values, nullptr);
+        Request request;
+        request.width = values.width;
+        request.height = values.height;
+        request.steps = values.steps;
+        request.guidance_scale = values.guidance_scale;
+        request.sampler = values.sampler;
+        request.schedule = values.schedule;
+        request.rng = values.rng;
+        request.batch = values.batch;
+        request.clip_skip = values.clip_skip;
+        return request;
+    }
+
+    Expected<Images> generate(const Request& request) {
+        const auto on_progress = [](void* user, const pumice_progress* progress) noexcept {
+            static_cast<const Request*>(user)->on_progress(*progress);
+        };
+        pumice_request values = PUMICE_REQUEST_INIT;
+        values.prompt = request.prompt.c_str();
+        values.negative_prompt = request.negative_prompt.c_str();
+        values.width = request.width;
+        values.height = request.height;
+        values.steps = request.steps;
+        values.guidance_scale = request.guidance_scale;
+        values.sampler = request.sampler.c_str();
+        values.schedule = request.schedule.c_str();
+        values.seed = request.seed;
+        values.rng = request.rng;
+        values.batch = request.batch;
+        values.clip_skip = request.clip_skip;
+        if (request.on_progress) values.on_progress = on_progress;
+        values.user = const_cast<Request*>(&request);
+        if (request.cancel) values.cancel = request.cancel->handle();
+        pumice_error error = PUMICE_ERROR_INIT;
+        pumice_images* handle = nullptr;
+        if (pumice_generate(handle_.get(), &values, &handle, &error) != PUMICE_OK) return detail::failure(error);
+        return Images(handle);
+    }
+    pumice_model* handle() const { return handle_.get(); }
+
+private:
+    Model() = default;
+    std::shared_ptr<LogFunction> log_;
+    detail::Handle<pumice_model> handle_;
+};
+
+}  // namespace embedding
+}  // namespace pumice
