@@ -152,18 +152,21 @@ std::uint64_t device_bytes(const Weight& w) {
 struct WeightStore::Slot {
     struct Repack {
         Weight weight;
-        std::uint64_t offset, bytes;  // in the slot
+        std::uint64_t offset, bytes;  // in the buffer
         std::uint32_t row, rows;
     };
     struct Copy {
         BufferRange to;
-        std::uint64_t offset;  // in the slot; to.size bytes
+        std::uint64_t offset;  // in the buffer; to.size bytes
     };
     std::shared_ptr<Buffer> buffer;
-    std::uint64_t used = 0;
+    std::uint64_t begin = 0, end = 0;  // of this slot in the buffer
+    std::uint64_t used = 0;            // from `begin`
     std::vector<Repack> repacks;
     std::vector<Copy> copies;
 
+    std::uint64_t place() const { return begin + used; }
+    std::byte* mapped() const { return buffer->mapped() + place(); }
     bool empty() const { return repacks.empty() && copies.empty(); }
     Status run(const std::shared_ptr<Device>&, KernelCache&, Arena&);
     void clear() {
@@ -175,7 +178,7 @@ struct WeightStore::Slot {
 
 /// Copies and repacks on the device, and waits.
 Status WeightStore::Slot::run(const std::shared_ptr<Device>& device, KernelCache& kernels, Arena& arena) {
-    PUMICE_TRY(buffer->flush(0, used));
+    PUMICE_TRY(buffer->flush(begin, used));
     if (!copies.empty())
         PUMICE_TRY(run_commands(device, [&](VkCommandBuffer commands) {
             for (const Copy& c : copies) {
@@ -224,17 +227,26 @@ Result<BufferRange> WeightStore::allocate(std::uint64_t size) {
     return BufferRange{block_, offset, size};
 }
 
-Result<WeightStore::Slot*> WeightStore::slot_with_room(std::uint64_t size) {
-    if (slots_[filling_] && round_up(slots_[filling_]->used, alignment_) + size > slots_[filling_]->buffer->size())
-        PUMICE_TRY(submit_slot());
-    auto& slot = slots_[filling_];
-    if (!slot) {
-        auto made = std::make_unique<Slot>();
-        PUMICE_ASSIGN(made->buffer, device_->allocator().create(options_.slot_bytes, Intent::upload, "weight staging"));
-        slot = std::move(made);
+/// Both slots in one buffer: large enough for a memory allocation of its own, which is given back after the upload.
+Status WeightStore::make_slots() {
+    const std::uint64_t size = round_up(options_.slot_bytes, alignment_);
+    PUMICE_ASSIGN(const auto buffer, device_->allocator().create(2 * size, Intent::upload, "weight staging"));
+    for (std::uint64_t i = 0; i < 2; ++i) {
+        slots_[i] = std::make_unique<Slot>();
+        slots_[i]->buffer = buffer;
+        slots_[i]->begin = i * size;
+        slots_[i]->end = slots_[i]->begin + options_.slot_bytes;
     }
-    slot->used = round_up(slot->used, alignment_);
-    return slot.get();
+    return {};
+}
+
+Result<WeightStore::Slot*> WeightStore::slot_with_room(std::uint64_t size) {
+    if (!slots_[0]) PUMICE_TRY(make_slots());
+    const auto aligned = [&](const Slot& slot) { return round_up(slot.used, alignment_); };
+    if (slots_[filling_]->begin + aligned(*slots_[filling_]) + size > slots_[filling_]->end) PUMICE_TRY(submit_slot());
+    Slot& slot = *slots_[filling_];
+    slot.used = aligned(slot);
+    return &slot;
 }
 
 /// Sends the slot being filled on its way and turns to the other one.
@@ -278,8 +290,8 @@ Status WeightStore::load_packed(const Weight& w, std::uint64_t row_bytes, const 
     for (std::uint32_t row = 0; row < w.n;) {
         const auto rows = static_cast<std::uint32_t>(std::min<std::uint64_t>(most, w.n - row));
         PUMICE_ASSIGN(Slot* const slot, slot_with_room(round_up(rows * row_bytes, 16)));
-        fill(slot->buffer->mapped() + slot->used, row * row_bytes, (row + std::uint64_t(rows)) * row_bytes);
-        slot->repacks.push_back({w, slot->used, rows * row_bytes, row, rows});
+        fill(slot->mapped(), row * row_bytes, (row + std::uint64_t(rows)) * row_bytes);
+        slot->repacks.push_back({w, slot->place(), rows * row_bytes, row, rows});
         slot->used += round_up(rows * row_bytes, 16);
         row += rows;
     }
@@ -295,8 +307,8 @@ Status WeightStore::load_plain(const Weight& w, std::uint64_t size, const Fill& 
             fill(mapped + w.range.offset + begin, begin, end);
         } else {
             PUMICE_ASSIGN(Slot* const slot, slot_with_room(end - begin));
-            fill(slot->buffer->mapped() + slot->used, begin, end);
-            slot->copies.push_back({{w.range.buffer, w.range.offset + begin, end - begin}, slot->used});
+            fill(slot->mapped(), begin, end);
+            slot->copies.push_back({{w.range.buffer, w.range.offset + begin, end - begin}, slot->place()});
             slot->used += end - begin;
         }
         begin = end;

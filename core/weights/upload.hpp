@@ -35,7 +35,7 @@ Result<Weight> planned_weight(const StoredTensor&, WeightUse);
 std::uint64_t device_bytes(const Weight&);
 
 struct WeightStoreOptions {
-    std::uint64_t slot_bytes = std::uint64_t(16) << 20;   ///< of each of the two staging buffers
+    std::uint64_t slot_bytes = std::uint64_t(16) << 20;   ///< of each of the two staging slots
     std::uint64_t block_bytes = std::uint64_t(16) << 20;  ///< small tensors share buffers of this size
 };
 
@@ -67,6 +67,7 @@ private:
     using Fill = std::function<void(std::byte* to, std::uint64_t begin, std::uint64_t end)>;
 
     Result<BufferRange> allocate(std::uint64_t size);
+    Status make_slots();
     Result<Slot*> slot_with_room(std::uint64_t size);
     Status submit_slot();
     Status wait_in_flight();
