@@ -142,4 +142,10 @@ Status read_staged(const std::shared_ptr<Device>& device, const BufferRange& ran
     return {};
 }
 
+Status copy_range(const std::shared_ptr<Device>& device, const BufferRange& from, const BufferRange& to) {
+    PUMICE_TRY(check_range(from, from.size, "copying"));
+    PUMICE_TRY(check_range(to, from.size, "copying"));
+    return copy(device, *from.buffer, from.offset, *to.buffer, to.offset, from.size);
+}
+
 }  // namespace pumice
