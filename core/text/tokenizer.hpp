@@ -1,0 +1,65 @@
+// OpenAI's CLIP tokenizer: text in, token ids out.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.hpp"
+#include "text/bpe.hpp"
+#include "text/regex.hpp"
+
+namespace pumice {
+
+/// Tokens a text encoder takes at once: start, 75 of the prompt, end.
+inline constexpr std::size_t tokens_per_chunk = 77;
+inline constexpr std::size_t prompt_tokens_per_chunk = tokens_per_chunk - 2;
+
+using TokenRow = std::array<std::int32_t, tokens_per_chunk>;
+
+/// Gives exactly the ids of the reference (github.com/openai/CLIP, simple_tokenizer.py, without ftfy): HTML's character
+/// references resolved twice, white space cleaned, lower-cased, split by a pattern, then byte pair encoding. Immutable
+/// once made: any number of threads may use one.
+class Tokenizer {
+public:
+    /// With CLIP's own vocabulary of 49408 tokens, which is part of the library. Takes a few milliseconds.
+    static Result<Tokenizer> embedded();
+
+    /// With a model's own: `folder`/merges.txt and, for the ids, `folder`/vocab.json (or `folder`/tokenizer/…, as
+    /// diffusers has them). Without vocab.json the ids follow from the merges, as in CLIP's. Code::not_found,
+    /// Code::io, or Code::bad_format naming file and line or token.
+    static Result<Tokenizer> load(const std::filesystem::path& folder);
+
+    /// The ids of a text of any length, without start and end. "<|startoftext|>" and "<|endoftext|>" in it become
+    /// those tokens. Code::invalid_argument, naming the byte, if it is not UTF-8.
+    Result<std::vector<std::int32_t>> encode(std::string_view utf8) const;
+
+    /// The text that the ids stand for, a space after each word; bytes that are not UTF-8 become U+FFFD.
+    /// Code::invalid_argument for an id that is not in the vocabulary.
+    Result<std::string> decode(std::span<const std::int32_t> ids) const;
+
+    /// Start, the first 75 of `ids`, end, and `pad` to the row's end: SD 1 pads with end(), OpenCLIP with 0.
+    TokenRow row(std::span<const std::int32_t> ids, std::int32_t pad) const;
+
+    std::int32_t start() const { return start_; }
+    std::int32_t end() const { return end_; }
+    std::int32_t comma() const { return comma_; }  ///< "," as a word of its own, where long prompts are cut
+    std::size_t size() const { return piece_of_id_.size() + 2; }  ///< tokens, with start and end
+
+private:
+    Tokenizer(BytePairs pairs, Regex words, std::vector<std::int32_t> id_of_piece, std::int32_t start,
+              std::int32_t end);
+
+    BytePairs pairs_;
+    Regex words_;
+    std::vector<std::int32_t> id_of_piece_;
+    std::unordered_map<std::int32_t, BytePairs::Piece> piece_of_id_;
+    std::int32_t start_, end_, comma_;
+};
+
+}  // namespace pumice
