@@ -7,7 +7,6 @@
 #include "index.glsl"
 #include "types.glsl"
 
-layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint KIND = 0;  // pumice::ops::Activation
 
 layout(set = 0, binding = 0, std430) readonly buffer X { ACT4 x[]; };

@@ -11,7 +11,6 @@
 #define FROM4 uvec2
 #endif
 
-layout(local_size_x = 64) in;
 layout(set = 0, binding = 0, std430) readonly buffer X { FROM4 x[]; };
 layout(set = 0, binding = 1, std430) writeonly buffer Y { ACT4 y[]; };
 layout(push_constant) uniform Push { uint x_base, y_base, quads; };

@@ -3,7 +3,6 @@
 //@axis to_nhwc:TO_NHWC to_nchw:
 #include "index.glsl"
 
-layout(local_size_x = 64) in;
 layout(set = 0, binding = 0, std430) readonly buffer X { float x[]; };
 layout(set = 0, binding = 1, std430) writeonly buffer Y { float y[]; };
 layout(push_constant) uniform Push { uint x_base, y_base, pixels, channels; };

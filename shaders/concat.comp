@@ -4,7 +4,6 @@
 #include "index.glsl"
 #include "types.glsl"
 
-layout(local_size_x = 64) in;
 layout(set = 0, binding = 0, std430) readonly buffer A { ACT4 a[]; };
 layout(set = 0, binding = 1, std430) readonly buffer B { ACT4 b[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer Y { ACT4 y[]; };

@@ -5,7 +5,6 @@
 #include "index.glsl"
 #include "types.glsl"
 
-layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint TABLE_TYPE = 0;     // pumice::DType: f32, f16, bf16
 layout(constant_id = 1) const uint POSITION_TYPE = 0;
 const uint F16 = 1, BF16 = 2;

@@ -5,7 +5,6 @@
 #include "index.glsl"
 #include "types.glsl"
 
-layout(local_size_x = 64) in;
 layout(set = 0, binding = 0, std430) readonly buffer Image { uint image[]; };
 layout(set = 0, binding = 1, std430) writeonly buffer Y { ACT4 y[]; };
 layout(push_constant) uniform Push { uint image_base, y_base, quads; float scale, offset; };

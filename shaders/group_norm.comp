@@ -15,7 +15,6 @@
 #include "index.glsl"
 #include "types.glsl"
 
-layout(local_size_x = 64) in;
 
 #ifdef STATISTICS
 layout(set = 0, binding = 0, std430) readonly buffer X { ACT4 x[]; };

@@ -5,7 +5,6 @@
 #include "index.glsl"
 #include "types.glsl"
 
-layout(local_size_x = 64) in;
 layout(constant_id = 0) const bool GUIDED = true;
 
 layout(set = 0, binding = 0, std430) readonly buffer X { vec4 x[]; };

@@ -6,7 +6,6 @@
 #include "index.glsl"
 #include "types.glsl"
 
-layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint TERMS = 1;
 layout(constant_id = 1) const bool BY_PARAMS = false;
 

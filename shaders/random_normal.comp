@@ -5,7 +5,6 @@
 #include "exact.glsl"
 #include "index.glsl"
 
-layout(local_size_x = 64) in;
 layout(set = 0, binding = 0, std430) writeonly buffer Y { vec4 y[]; };
 layout(push_constant) uniform Push {
     uint y_base;                // quads

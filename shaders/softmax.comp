@@ -3,7 +3,6 @@
 //@axis f32:ACT_F32 f16:ACT_F16
 //@axis exact:EXACT fast:
 //@skip f16 exact
-layout(local_size_x = 64) in;
 #include "exact.glsl"
 #include "index.glsl"
 #include "reduce.glsl"
