@@ -9,7 +9,7 @@ struct OrderPush {
     std::uint32_t x_base, y_base, pixels, channels;
 };
 
-TensorId reorder(Graph& g, const char* op, const char* direction, TensorId x, const Shape& nhwc) {
+TensorId reorder(Graph& g, const char* op, const char* direction, TensorId x, Shape nhwc) {
     const std::uint64_t picture = nhwc.tokens() * nhwc.c;
     if (g.rows_per_dispatch(nhwc.n, picture * 4, 0) * picture * 4 > binding_limit(g))
         return fail(g, op, describe(g, x) + ": a picture is larger than the device can bind", Code::missing_feature);
