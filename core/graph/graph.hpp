@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -96,7 +97,7 @@ public:
     void fail(Error);
     const Error* error() const { return failed_ ? &error_ : nullptr; }
 
-    const std::vector<TensorInfo>& tensors() const { return tensors_; }
+    const std::deque<TensorInfo>& tensors() const { return tensors_; }
     const std::vector<Node>& nodes() const { return nodes_; }
     const std::vector<TensorId>& kept() const { return kept_; }
 
@@ -104,7 +105,7 @@ private:
     const Capabilities* caps_;
     Precision precision_;
     double dispatch_flops_;
-    std::vector<TensorInfo> tensors_;
+    std::deque<TensorInfo> tensors_;  // references stay valid while operators append
     std::vector<Node> nodes_;
     std::vector<TensorId> kept_;
     std::string scope_;

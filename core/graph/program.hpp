@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -66,7 +67,7 @@ private:
     struct Recorder;
     Program() = default;
     std::shared_ptr<Device> device_;
-    std::vector<TensorInfo> tensors_;
+    std::deque<TensorInfo> tensors_;
     Plan plan_;
     std::vector<std::shared_ptr<Buffer>> pages_;
     std::unique_ptr<CommandPool> pool_;

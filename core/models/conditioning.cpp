@@ -19,11 +19,12 @@ double mean(std::span<const float> values) {
 
 }  // namespace
 
-void apply_emphasis(std::span<float> states, std::span<const float> weights) {
+void apply_emphasis(std::span<float> states, std::span<const float> weights, Emphasis emphasis) {
     if (std::all_of(weights.begin(), weights.end(), [](float w) { return w == 1.0f; })) return;
     const std::size_t width = states.size() / weights.size();
     const double before = mean(states);
     for (std::size_t i = 0; i < states.size(); ++i) states[i] *= weights[i / width];
+    if (emphasis == Emphasis::no_norm) return;
     const double after = mean(states);
     if (after == 0) return;
     const auto restore = static_cast<float>(before / after);
@@ -63,11 +64,12 @@ Result<std::vector<float>> TextConditioner::states(std::span<const std::int32_t,
     return values;
 }
 
-Result<Conditioning> TextConditioner::encode(std::span<const PromptChunk> chunks, const std::atomic<bool>* cancel) {
+Result<Conditioning> TextConditioner::encode(std::span<const PromptChunk> chunks, const std::atomic<bool>* cancel,
+                                             Emphasis emphasis) {
     Conditioning result{kTokens * static_cast<std::uint32_t>(chunks.size()), width_, {}};
     for (const PromptChunk& chunk : chunks) {
         PUMICE_ASSIGN(std::vector<float> values, states(chunk.tokens, cancel));
-        apply_emphasis(values, chunk.weights);
+        apply_emphasis(values, chunk.weights, emphasis);
         result.values.insert(result.values.end(), values.begin(), values.end());
     }
     return result;

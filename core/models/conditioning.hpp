@@ -21,9 +21,15 @@ struct Conditioning {
     std::vector<float> values;
 };
 
-/// Multiplies each token's state by its weight, then restores the mean of the chunk, as AUTOMATIC1111 does ("Original"
-/// emphasis). states {77, width}. Sums are in double and in order, so the result is the same everywhere.
-void apply_emphasis(std::span<float> states, std::span<const float> weights);
+/// AUTOMATIC1111's ways to apply attention weights.
+enum class Emphasis : std::uint8_t {
+    original,  ///< the mean of the chunk's states is restored
+    no_norm,   ///< it is not
+};
+
+/// Multiplies each token's state by its weight. states {77, width}. Sums are in double and in order, so the result is
+/// the same everywhere.
+void apply_emphasis(std::span<float> states, std::span<const float> weights, Emphasis emphasis = Emphasis::original);
 
 /// Runs the text encoder, one chunk of 77 tokens at a time. Always in fp32 or exact: it costs little, and what it
 /// rounds away no later stage can bring back.
@@ -37,7 +43,8 @@ public:
     Result<std::vector<float>> states(std::span<const std::int32_t, 77> tokens, const std::atomic<bool>* cancel = nullptr);
 
     /// All chunks of a prompt with emphasis applied.
-    Result<Conditioning> encode(std::span<const PromptChunk> chunks, const std::atomic<bool>* cancel = nullptr);
+    Result<Conditioning> encode(std::span<const PromptChunk> chunks, const std::atomic<bool>* cancel = nullptr,
+                                Emphasis emphasis = Emphasis::original);
 
 private:
     TextConditioner() = default;

@@ -81,12 +81,15 @@ Status emphasis_cases(Suite& suite, Model& model) {
                                               suite.options().precision == Precision::exact,
                                               model.config().text.heads, skip));
         for (std::size_t i = 0; i < prompts.size(); ++i) {
-            const std::string name = "text/emph" + std::to_string(i) + (skip == 2 ? "_skip2" : "");
-            if (!suite.exists(name + ".npy") || !suite.wanted(name)) continue;
             PUMICE_ASSIGN(const auto chunks, chunk_prompt(model.tokenizer(), prompts[i].get<std::string>()));
-            PUMICE_ASSIGN(const auto got, conditioner->encode(chunks));
-            PUMICE_ASSIGN(const auto expected, suite.npy(name + ".npy"));
-            suite.compare_network(name, got.values, expected.data);
+            for (const Emphasis emphasis : {Emphasis::original, Emphasis::no_norm}) {
+                const std::string name = "text/emph" + std::to_string(i) + (skip == 2 ? "_skip2" : "") +
+                                         (emphasis == Emphasis::no_norm ? "_nonorm" : "");
+                if (!suite.exists(name + ".npy") || !suite.wanted(name)) continue;
+                PUMICE_ASSIGN(const auto got, conditioner->encode(chunks, nullptr, emphasis));
+                PUMICE_ASSIGN(const auto expected, suite.npy(name + ".npy"));
+                suite.compare_network(name, got.values, expected.data);
+            }
         }
     }
     return {};
