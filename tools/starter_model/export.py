@@ -2,6 +2,7 @@
 """Writes the single-file SD 1.x checkpoint (fp16) from the averaged weights, and reads it back.
 
     export.py --workdir DIR --out starter.safetensors
+    export.py --workdir DIR --unpack starter.safetensors   # the reverse, to go on training elsewhere
 """
 import common
 
@@ -35,13 +36,32 @@ def build(file):
     return mods, meta, rest
 
 
+def unpack(a):
+    """vae_final.pt and a UNet checkpoint (fresh optimizer) from an exported file."""
+    import bpe
+    from train_unet import caption_rows
+    mods, _, _ = build(a.unpack)
+    os.makedirs(a.workdir, exist_ok=True)
+    common.save(mods["vae"].state_dict(), os.path.join(a.workdir, "vae_final.pt"))
+    rows = caption_rows(bpe.Tokenizer(a.workdir))
+    table = mods["text"].embeddings.token_embedding
+    table.weight = torch.nn.Parameter(torch.cat([table.weight[rows], table.weight[:1]]))  # row 0 is no caption's word
+    flat = torch.cat([p.detach().reshape(-1) for m in ("unet", "text") for p in mods[m].parameters()])
+    common.save({"p": flat, "ema": flat.clone(), "m": torch.zeros_like(flat), "v": torch.zeros_like(flat), "rows": rows, "time": 0.0, "step": 0},
+                os.path.join(a.workdir, a.name + ".pt"))
+    print(f"{flat.numel() / 1e6:.2f} M parameters and the autoencoder written to {a.workdir}")
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--workdir", default=common.default_workdir())
     ap.add_argument("--name", default="unet", help="checkpoint of the UNet stage")
-    ap.add_argument("--out", required=True)
+    ap.add_argument("--out")
+    ap.add_argument("--unpack")
     ap.add_argument("--note", default="")
     a = ap.parse_args()
+    if a.unpack:
+        return unpack(a)
     torch.manual_seed(0)
     vae = Autoencoder()
     p = os.path.join(a.workdir, "vae_final.pt")
