@@ -50,9 +50,10 @@ std::vector<AttentionVariant> attention_variants(const Capabilities& caps, std::
         if (std::find(legal.begin(), legal.end(), v) == legal.end()) legal.push_back(v);
     };
     // On a processor a load is what costs, and four queries share it; registers spill to its first cache. A GPU has
-    // no room for four queries' outputs, but many invocations to share a cache line.
+    // no room for four queries' outputs, but many invocations to share a cache line; and a processor driver of narrow
+    // vectors takes minutes and gigabytes to compile four queries' code.
     const std::uint32_t native = std::max(1u, caps.subgroup_size);
-    if (caps.type == DeviceType::cpu) offer({4, native});
+    if (caps.type == DeviceType::cpu && native >= 8) offer({4, native});
     const std::uint32_t wide = std::max(native, 64u / split);
     offer({1, wide});
     for (const std::uint32_t lanes : {native, 64u, 32u, 16u, 8u}) {
