@@ -36,7 +36,8 @@ struct Header {
 
 /// The text after `'key':` in the header's dictionary, leading blanks dropped; empty when there is none.
 inline std::string_view value_of(std::string_view dictionary, std::string_view key) {
-    const std::string quoted = "'" + std::string(key) + "':";
+    std::string quoted(1, '\'');
+    quoted.append(key).append("':");
     const std::size_t at = dictionary.find(quoted);
     if (at == std::string_view::npos) return {};
     dictionary.remove_prefix(at + quoted.size());
@@ -99,7 +100,7 @@ Result<Npy<T>> read_npy(const std::filesystem::path& file) {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, std::int32_t> ||
                   std::is_same_v<T, std::int64_t>);
     std::ifstream stream(file, std::ios::binary);
-    if (!stream) return Error{Code::io, "cannot read " + file.string()};
+    if (!stream) return Error{Code::io, file.string() + ": cannot be read"};
     const std::string bytes{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
     PUMICE_ASSIGN(npy_detail::Header header, npy_detail::parse_header(bytes, file.string()));
     const std::string expected = std::string(std::is_floating_point_v<T> ? "<f" : "<i") + std::to_string(sizeof(T));
