@@ -60,7 +60,8 @@ Tokenizer::Tokenizer(BytePairs pairs, Regex words, std::vector<std::int32_t> id_
       comma_(id_of_piece_[BytePairs::byte_piece(',') + BytePairs::end_of_word]) {
     piece_of_id_.reserve(id_of_piece_.size());
     for (std::size_t piece = 0; piece < id_of_piece_.size(); ++piece)
-        piece_of_id_.emplace(id_of_piece_[piece], static_cast<BytePairs::Piece>(piece));
+        piece_of_id_.push_back({id_of_piece_[piece], static_cast<BytePairs::Piece>(piece)});
+    std::sort(piece_of_id_.begin(), piece_of_id_.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
 }
 
 Result<Tokenizer> Tokenizer::embedded() {
@@ -109,10 +110,11 @@ Result<std::string> Tokenizer::decode(std::span<const std::int32_t> ids) const {
             bytes += id == start_ ? start_text : end_text;
             continue;
         }
-        const auto piece = piece_of_id_.find(id);
-        if (piece == piece_of_id_.end())
+        const auto found = std::lower_bound(piece_of_id_.begin(), piece_of_id_.end(), id,
+                                            [](const auto& entry, std::int32_t value) { return entry.id < value; });
+        if (found == piece_of_id_.end() || found->id != id)
             return Error{Code::invalid_argument, "token id " + std::to_string(id) + " is not in the vocabulary"};
-        if (pairs_.spell(piece->second, bytes)) bytes += ' ';
+        if (pairs_.spell(found->piece, bytes)) bytes += ' ';
     }
     return replace_invalid_utf8(bytes);
 }

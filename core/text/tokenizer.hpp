@@ -7,7 +7,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/result.hpp"
@@ -52,13 +51,18 @@ public:
     std::size_t size() const { return piece_of_id_.size() + 2; }  ///< tokens, with start and end
 
 private:
+    struct IdPiece {
+        std::int32_t id;
+        BytePairs::Piece piece;
+    };
+
     Tokenizer(BytePairs pairs, Regex words, std::vector<std::int32_t> id_of_piece, std::int32_t start,
               std::int32_t end);
 
     BytePairs pairs_;
     Regex words_;
     std::vector<std::int32_t> id_of_piece_;
-    std::unordered_map<std::int32_t, BytePairs::Piece> piece_of_id_;
+    std::vector<IdPiece> piece_of_id_;  ///< sorted by id
     std::int32_t start_, end_, comma_;
 };
 
