@@ -8,7 +8,7 @@
 
 #include "base/result.hpp"
 #include "weights/safetensors.hpp"
-#include "weights/upload.hpp"
+#include "weights/weight_plan.hpp"
 
 namespace pumice {
 

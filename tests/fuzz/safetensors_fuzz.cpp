@@ -8,7 +8,7 @@
 
 #include "models/configs.hpp"
 #include "weights/safetensors.hpp"
-#include "weights/upload.hpp"
+#include "weights/weight_plan.hpp"
 
 namespace {
 
