@@ -15,20 +15,26 @@ using Json = nlohmann::ordered_json;
 /// 1234567 → "1,234,567".
 std::string grouped(std::uint64_t number) {
     std::string text = fmt::to_string(number);
-    for (std::size_t i = text.size(); i > 3; i -= 3) text.insert(i - 3, ",");
+    for (std::size_t i = text.size(); i > 3; i -= 3) text.insert(i - 3, 1, ',');
     return text;
 }
 
 std::string part(const Json& geometry, const char* name) {
     const Json& part = geometry[name];
-    return fmt::format("{}; {:.1f} M parameters", part["summary"].get<std::string>(), part["parameters"].get<double>() / 1e6);
+    // The summary begins with the part's name, which the table has in its own column.
+    const std::string summary = part["summary"].get<std::string>();
+    const std::size_t colon = summary.find(": ");
+    return fmt::format("{:.1f} M parameters; {}", part["parameters"].get<double>() / 1e6,
+                       colon == std::string::npos ? summary : summary.substr(colon + 2));
 }
 
 std::string types_text(const Json& dtypes) {
     std::string text;
-    for (const auto& [name, sum] : dtypes.items())
-        text += fmt::format("{}{}: {} tensors, {}", text.empty() ? "" : "; ", name,
-                            grouped(sum["tensors"].get<std::uint64_t>()), size_text(sum["bytes"].get<std::uint64_t>()));
+    for (const auto& [name, sum] : dtypes.items()) {
+        const auto tensors = sum["tensors"].get<std::uint64_t>();
+        text += fmt::format("{}{} {} {}, {}", text.empty() ? "" : "; ", grouped(tensors), name,
+                            tensors == 1 ? "tensor" : "tensors", size_text(sum["bytes"].get<std::uint64_t>()));
+    }
     return text;
 }
 

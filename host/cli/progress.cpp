@@ -17,7 +17,7 @@ constexpr std::uint32_t kBarWidth = 24;
 
 std::string bar(std::uint32_t done, std::uint32_t all) {
     const std::uint32_t filled = all ? std::uint32_t(std::uint64_t(kBarWidth) * done / all) : 0;
-    return "[" + std::string(filled, '#') + std::string(kBarWidth - filled, '.') + "]";
+    return fmt::format("[{:#<{}}{:.<{}}]", "", filled, "", kBarWidth - filled);
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ const std::array kSettings = {
 /// As a user wrote it, fit for one line.
 std::string shown(std::string_view text) {
     constexpr std::size_t kMost = 80;
+    if (text.empty()) return "\"\"";
     std::string line(text.substr(0, kMost));
     for (char& c : line)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
@@ -80,11 +81,10 @@ Expected<void> set_real(Settings& settings, const Setting& setting, std::optiona
 }
 
 Expected<void> set_string(Settings& settings, const Setting& setting, std::string_view text, const std::string& where) {
-    if (setting.kind == Kind::path && text.empty()) return wrong(setting, "\"\"", where);
+    if (setting.kind == Kind::path && text.empty()) return wrong(setting, text, where);
     if (setting.kind == Kind::choice) {
         const auto choices = setting.choices();
-        if (std::find(choices.begin(), choices.end(), text) == choices.end())
-            return wrong(setting, text.empty() ? "\"\"" : text, where);
+        if (std::find(choices.begin(), choices.end(), text) == choices.end()) return wrong(setting, text, where);
     }
     settings.*std::get<std::optional<std::string> Settings::*>(setting.member) = std::string(text);
     return {};

@@ -145,11 +145,11 @@ inline Expected<std::string> file_sha256(const std::string& path) {
 using LogFunction = std::function<void(pumice_log_level, std::string_view line)>;
 
 struct EngineOptions {
-    std::string device;         ///< empty: the best
-    std::string cache_folder;   ///< empty: pipelines are not kept
-    std::string shader_folder;  ///< empty: the shaders that are built in
+    std::string device = {};         ///< empty: the best
+    std::string cache_folder = {};   ///< empty: pipelines are not kept
+    std::string shader_folder = {};  ///< empty: the shaders that are built in
     bool validation = false;
-    LogFunction log;            ///< on any thread, one call at a time; must not throw
+    LogFunction log = {};            ///< on any thread, one call at a time; must not throw
 };
 
 class Engine {
@@ -205,16 +205,16 @@ private:
 
 /// The fields of pumice_request, where they are described. Model::defaults gives one that suits a model.
 struct Request {
-    std::string prompt, negative_prompt;
+    std::string prompt = {}, negative_prompt = {};
     std::uint32_t width = 0, height = 0;
     std::uint32_t steps = 0;
     float guidance_scale = 0;
-    std::string sampler, schedule;
+    std::string sampler = {}, schedule = {};
     std::uint64_t seed = 0;
     pumice_rng rng = PUMICE_RNG_TORCH_CPU;
     std::uint32_t batch = 1;
     std::uint32_t clip_skip = 1;
-    std::function<void(const pumice_progress&)> on_progress;  ///< must not throw
+    std::function<void(const pumice_progress&)> on_progress = {};  ///< must not throw
     const Cancel* cancel = nullptr;
 };
 

@@ -1,0 +1,258 @@
+// `pumice generate` on a device: pictures, reports, cancelling, and an error of its own for each kind of damage.
+#include <signal.h>
+
+#include <algorithm>
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include "catch.hpp"
+#include "host/checkpoint.hpp"
+#include "host/process.hpp"
+#include "pumice/pumice.hpp"
+#include "temporary_folder.hpp"
+
+using namespace pumice::test;
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+namespace {
+
+/// A small picture of the tiny model: enough to go through everything.
+std::vector<std::string> generate(const fs::path& model, std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"generate", "-m", model.string(), "-p", "a boat", "-W", "64", "-H", "64",
+                                          "--steps", "2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+}
+
+/// Nothing on stdout, one line on stderr, no file.
+void check_fails(const Finished& finished, int status, const std::string& message, const fs::path& folder = {}) {
+    CHECK(finished.status == status);
+    CHECK(finished.out.empty());
+    CHECK(finished.err == "pumice: " + message + "\n");
+    if (!folder.empty()) CHECK(fs::is_empty(folder));
+}
+
+std::size_t lines(const std::string& text) {
+    return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+}  // namespace
+
+TEST_CASE("generate writes a picture and says how it was made") {
+    TemporaryFolder folder;
+    const std::string file = (folder.path() / "out.png").string();
+    const Finished made = run({.arguments = generate(tiny_checkpoint(), {"-o", file, "--seed", "7", "-n", "fog", "--json"}),
+                               .environment = {{"PUMICE_VALIDATION", "1"}, {"HOME", folder.path().string()}}});
+    INFO(made.err);
+    REQUIRE(made.status == 0);
+    const Json report = Json::parse(made.out);
+    CHECK(report["files"] == Json{file});
+    CHECK(report["seed"] == 7);
+    CHECK(report["timings"]["steps"].size() == 2);
+    for (const char* stage : {"load", "text", "decode", "write", "total"}) {
+        INFO(stage);
+        CHECK(report["timings"][stage].get<double>() > 0);
+    }
+    CHECK(report["memory"]["device_peak"].get<double>() > 1e6);
+    CHECK(report["memory"]["host_peak"].get<double>() > 1e6);
+    CHECK(report["model"]["sha256"].get<std::string>().size() == 64);
+    const std::string png = read_file(file);
+    CHECK(png.find("a boat\nNegative prompt: fog\nSteps: 2, Sampler: ") != std::string::npos);
+    CHECK(png.find("Seed: 7, Size: 64x64, Model hash: " + report["model"]["sha256"].get<std::string>().substr(0, 10) +
+                   ", Model: sd1_tiny, RNG: CPU, Version: pumice ") != std::string::npos);
+    // The pipeline cache is where XDG says.
+    CHECK(fs::exists(folder.path() / ".cache" / "pumice"));
+}
+
+TEST_CASE("a picture of a batch is what it would be alone; progress goes to stderr, names to stdout") {
+    TemporaryFolder folder;
+    const Finished batch = run({.arguments = generate(tiny_checkpoint(), {"-o", "a.png", "--seed", "4", "-b", "2"}),
+                                .folder = folder.path()});
+    INFO(batch.err);
+    REQUIRE(batch.status == 0);
+    CHECK(batch.out == "a.png\na-2.png\n");
+    CHECK(batch.err.find("step 2/2") != std::string::npos);
+    CHECK(batch.err.find("seed 4, 64x64, 2 steps in ") != std::string::npos);
+    CHECK(batch.err.find('\r') == std::string::npos);
+
+    const Finished again = run({.arguments = generate(tiny_checkpoint(), {"--seed", "4", "-b", "2", "-q"}),
+                                .folder = folder.path()});
+    REQUIRE(again.status == 0);
+    CHECK(again.out == "pumice-0001.png\npumice-0002.png\n");
+    CHECK(again.err.empty());
+    // The same seed gives the same bytes, parameters and all.
+    CHECK(read_file(folder.path() / "a.png") == read_file(folder.path() / "pumice-0001.png"));
+    CHECK(read_file(folder.path() / "a-2.png") == read_file(folder.path() / "pumice-0002.png"));
+    CHECK(read_file(folder.path() / "a.png") != read_file(folder.path() / "a-2.png"));
+}
+
+TEST_CASE("damaged checkpoints are named, with the tensor, and leave no file") {
+    TemporaryFolder models, pictures;
+    const std::string whole = read_file(tiny_checkpoint());
+    const fs::path model = models.path() / "m.safetensors";
+    const auto attempt = [&](const std::string& bytes) {
+        write_file(model, bytes);
+        return run({.arguments = generate(model, {"-q"}), .folder = pictures.path()});
+    };
+    const std::string name = model.string();
+    const auto fails = [&](const std::string& bytes, int status, const std::string& message) {
+        check_fails(attempt(bytes), status, name + ": " + message, pictures.path());
+    };
+    const Safetensors parts(whole);
+    const auto with_header = [&](const std::string& from, const std::string& to) {
+        Safetensors changed = parts;
+        const std::size_t at = changed.header.find(from);
+        REQUIRE(at != std::string::npos);
+        changed.header.replace(at, from.size(), to);
+        return changed.file();
+    };
+
+    fails("", 5, "TODO");
+    fails("abc", 5, "TODO");
+    fails(whole.substr(0, 100), 5, "TODO");
+    fails(whole.substr(0, whole.size() - 1), 5, "TODO");
+    fails(whole + "x", 5, "TODO");
+    fails("\xff\xff\xff\xff\xff\xff\xff\x7f" + whole.substr(8), 5, "TODO");
+    fails(with_header("\"F16\"", "\"F17\""), 5, "TODO");
+    fails(with_header("\"data_offsets\"", "\"data_offsetx\""), 5, "TODO");
+    fails(with_header("model.diffusion_model.out.2.weight", "model.diffusion_model.out.2.wait"), 5, "TODO");
+}
+
+TEST_CASE("weights that are no numbers end in an error, not in a black picture") {
+    TemporaryFolder models, pictures;
+    Safetensors parts(read_file(tiny_checkpoint()));
+    const Json header = Json::parse(parts.header);
+    const auto& range = header["model.diffusion_model.out.2.weight"]["data_offsets"];
+    std::fill(parts.data.begin() + range[0].get<std::ptrdiff_t>(), parts.data.begin() + range[1].get<std::ptrdiff_t>(), '\xff');
+    const fs::path model = models.path() / "m.safetensors";
+    write_file(model, parts.file());
+    check_fails(run({.arguments = generate(model, {"-q"}), .folder = pictures.path()}), 14, "TODO", pictures.path());
+}
+
+TEST_CASE("files that cannot be read or written are told") {
+    TemporaryFolder folder;
+    const std::string base = folder.path().string();
+    check_fails(run_pumice(generate(folder.path() / "none.safetensors", {"-q", "-o", base + "/a.png"})), 3,
+                "there is no model file " + base + "/none.safetensors", folder.path());
+    check_fails(run_pumice(generate(folder.path(), {"-q", "-o", base + "/a.png"})), 4, "TODO", folder.path());
+
+    check_fails(run_pumice(generate(tiny_checkpoint(), {"-q", "-o", "/dev/full"})), 4,
+                "cannot write /dev/full: the disk is full (No space left on device); make room, or choose another");
+    Run limited{.arguments = generate(tiny_checkpoint(), {"-q", "-o", base + "/a.png"}), .file_size_limit = 1000};
+    limited.environment["PUMICE_CACHE"] = "/none";
+    const Finished large = run(limited);
+    CHECK(large.status == 4);
+    CHECK(large.err.find("pumice: cannot write " + base +
+                         "/a.png: files may not be that large here (File too large); see ulimit -f\n") != std::string::npos);
+    CHECK(fs::is_empty(folder.path()));
+}
+
+TEST_CASE("requests out of range are told by the engine too") {
+    auto engine = pumice::Engine::create();
+    REQUIRE(engine);
+    auto model = pumice::Model::load(*engine, tiny_checkpoint().string());
+    REQUIRE(model);
+    const auto message = [&](auto change) {
+        pumice::Request request = model->defaults();
+        change(request);
+        const auto images = model->generate(request);
+        REQUIRE_FALSE(images);
+        CHECK(images.failure().status == PUMICE_INVALID_ARGUMENT);
+        return images.failure().message;
+    };
+    CHECK(message([](auto& r) { r.width = 100; }) == "TODO");
+    CHECK(message([](auto& r) { r.steps = 0; }) == "TODO");
+    CHECK(message([](auto& r) { r.batch = 65; }) == "TODO");
+    CHECK(message([](auto& r) { r.guidance_scale = -1; }) == "TODO");
+    CHECK(message([](auto& r) { r.clip_skip = 9; }) == "TODO");
+    CHECK(message([](auto& r) { r.prompt = "\xff"; }) == "TODO");
+
+    pumice::Request request = model->defaults();
+    request.sampler = "eular";
+    const auto images = model->generate(request);
+    REQUIRE_FALSE(images);
+    CHECK(images.failure().status == PUMICE_NOT_FOUND);
+
+    const auto none = pumice::Engine::create({.device = "no such device"});
+    REQUIRE_FALSE(none);
+    CHECK(none.failure().status == PUMICE_NO_DEVICE);
+}
+
+TEST_CASE("a model outlives its engine's handle, and can be used again after an error") {
+    std::optional<pumice::Model> model;
+    {
+        auto engine = pumice::Engine::create();
+        REQUIRE(engine);
+        CHECK(std::string(engine->device().missing).empty());
+        auto loaded = pumice::Model::load(*engine, tiny_checkpoint().string(), PUMICE_PRECISION_FP32);
+        REQUIRE(loaded);
+        model.emplace(*std::move(loaded));
+    }
+    pumice::Request request = model->defaults();
+    request.prompt = "a boat";
+    request.width = request.height = 64;
+    request.steps = 3;
+    request.seed = ~std::uint64_t(0);
+    request.batch = 2;
+
+    // Cancelled from its own callback after the first step.
+    const pumice::Cancel cancel;
+    request.cancel = &cancel;
+    std::uint32_t last_step = 0;
+    request.on_progress = [&](const pumice_progress& p) {
+        if (p.stage == PUMICE_STAGE_STEP) last_step = p.step;
+        if (p.stage == PUMICE_STAGE_STEP && p.step == 1) cancel.set();
+    };
+    const auto stopped = model->generate(request);
+    REQUIRE_FALSE(stopped);
+    CHECK(stopped.failure().status == PUMICE_CANCELLED);
+    CHECK(last_step == 1);
+
+    cancel.reset();
+    request.on_progress = {};
+    const auto images = model->generate(request);
+    REQUIRE(images);
+    REQUIRE(images->size() == 2);
+    CHECK((*images)[0].width == 64);
+    CHECK((*images)[0].rgb.size() == 64 * 64 * 3);
+    CHECK((*images)[0].seed == ~std::uint64_t(0));
+    CHECK((*images)[1].seed == 0);  // seeds wrap around
+    CHECK(Json::parse(images->report())["precision"] == "fp32");
+}
+
+TEST_CASE("Ctrl-C ends at once, with status 130 and no file") {
+    TemporaryFolder pictures;
+    for (const int signal : {SIGINT, SIGTERM}) {
+        Run run_long{.arguments = {"generate", "-m", tiny_checkpoint().string(), "-p", "x", "-W", "64", "-H", "64", "--steps",
+                                   "1000"},
+                     .folder = pictures.path(),
+                     .interrupt_after = "step ",
+                     .signal = signal};
+        const Finished stopped = run(run_long);
+        CHECK(stopped.status == 130);
+        CHECK(stopped.out.empty());
+        CHECK(stopped.err.find("pumice: cancelled\n") != std::string::npos);
+        CHECK(stopped.seconds_after_interrupt < 3);
+        CHECK(fs::is_empty(pictures.path()));
+    }
+    // Also before anything has begun.
+    Run early{.arguments = generate(tiny_checkpoint(), {}), .folder = pictures.path(), .interrupt_after = "loading"};
+    CHECK(run(early).status == 130);
+    CHECK(fs::is_empty(pictures.path()));
+}
+
+TEST_CASE("devices lists what is there") {
+    const Finished table = run_pumice({"devices"});
+    CHECK(table.status == 0);
+    CHECK(table.out.find(" #  name") == std::string::npos);  // one digit: no space before the sign
+    CHECK(lines(table.out) >= 2);
+    const Finished json = run_pumice({"devices", "--json"});
+    REQUIRE(json.status == 0);
+    const Json all = Json::parse(json.out);
+    REQUIRE(all.size() == lines(table.out) - 1);
+    CHECK(all[0]["missing"] == "");
+    CHECK(all[0]["limits"]["max_storage_buffer_range"].get<double>() >= 128 << 20);
+    CHECK(all[0]["uuid"].get<std::string>().size() == 36);
+}
