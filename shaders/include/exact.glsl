@@ -17,6 +17,9 @@
 #define PRECISE
 #endif
 
+// condition ? a : b without a branch: a driver may spend minutes on branches among many live registers.
+float pick(bool condition, float a, float b) { return mix(b, a, condition); }
+
 // 1/x to 1.1 ulp for 2^-125 <= |x| <= 2^125; NaN for NaN. The guess is the reversed exponent (12 % off); each Newton
 // step squares its error.
 float exact_recip(float x) {
@@ -57,7 +60,7 @@ float exact_sqrt(float x) {
 // exp(x) to 1.5 ulp; exp(88) above 88, 0 below -87. x = n ln2 + r, ln2 in two parts of which the first has 9 bits, so
 // that n times it is without error; polynomial (exp(r) - 1 - r) / r^2 on [-ln2/2, ln2/2].
 float exact_exp(float x) {
-    precise float c = x > 88.0f ? 88.0f : (x < -87.0f ? -87.0f : x);
+    precise float c = pick(x > 88.0f, 88.0f, pick(x < -87.0f, -87.0f, x));
     precise float n = floor(c * 1.44269502f + 0.5f);
     precise float r = (c - n * 0.693359375f) + n * 0.000212194442f;
     precise float p = 0.0013918773f;
@@ -67,7 +70,7 @@ float exact_exp(float x) {
     p = p * r + 0.5f;
     precise float e = 1.0f + (r + r * r * p);
     precise float y = e * uintBitsToFloat(uint(int(n) + 127) << 23);
-    return x < -87.0f ? 0.0f : y;
+    return pick(x < -87.0f, 0.0f, y);
 }
 
 // (log(1 + f) - f + f^2 / 2) / f^3 on [sqrt(1/2) - 1, sqrt(2) - 1].
@@ -137,15 +140,15 @@ float exact_sin(float x) {
     float turns = exact_quarter_turns(x);
     float r = exact_angle_rest(x, turns);
     int q = int(turns) & 3;
-    float y = (q & 1) == 0 ? exact_sin_part(r) : exact_cos_part(r);
-    return (q & 2) == 0 ? y : -y;
+    float y = pick((q & 1) == 0, exact_sin_part(r), exact_cos_part(r));
+    return pick((q & 2) == 0, y, -y);
 }
 float exact_cos(float x) {
     float turns = exact_quarter_turns(x);
     float r = exact_angle_rest(x, turns);
     int q = int(turns) & 3;
-    float y = (q & 1) == 0 ? exact_cos_part(r) : exact_sin_part(r);
-    return q == 0 || q == 3 ? y : -y;
+    float y = pick((q & 1) == 0, exact_cos_part(r), exact_sin_part(r));
+    return pick(q == 0 || q == 3, y, -y);
 }
 
 // g(a) with erfc(a) = exp(-g(a)), on [1, 4].
@@ -173,14 +176,14 @@ float erf_join(float x, float complement) {
     p = p * z + 1.12837911f;
     precise float inner = p * x;
     precise float outer = 1.0f - complement;
-    return abs(x) < 1.0f ? inner : (x < 0.0f ? -outer : outer);
+    return pick(abs(x) < 1.0f, inner, pick(x < 0.0f, -outer, outer));
 }
 
 // erf(x) to 1.5e-7 absolute.
 float exact_erf(float x) {
-    float a = abs(x) > 4.0f ? 4.0f : abs(x);
+    float a = pick(abs(x) > 4.0f, 4.0f, abs(x));
     precise float g = -erfc_exponent(a);
-    return x != x ? x : erf_join(x, exact_exp(g));
+    return pick(x != x, x, erf_join(x, exact_exp(g)));
 }
 
 // 1/(1 + exp(-x)); from exp(-|x|), so that nothing overflows or turns denormal.
@@ -189,7 +192,7 @@ float exact_sigmoid(float x) {
     precise float d = 1.0f + e;
     precise float s = exact_recip(d);
     precise float t = e * s;
-    return x < 0.0f ? t : s;
+    return pick(x < 0.0f, t, s);
 }
 float exact_silu(float x) {
     precise float y = x * exact_sigmoid(x);

@@ -15,6 +15,7 @@ struct ExactFunctions {
     static uint floatBitsToUint(float v) { return std::bit_cast<uint>(v); }
     static float abs(float v) { return std::fabs(v); }
     static float floor(float v) { return std::floor(v); }
+    static float mix(float a, float b, bool second) { return second ? b : a; }
 
 #define precise
 #include "../../shaders/include/exact.glsl"
