@@ -168,7 +168,7 @@ void read_cooperative_matrices([[maybe_unused]] Capabilities& caps, [[maybe_unus
     std::uint32_t count = 0;
     if (query(device, &count, nullptr) != VK_SUCCESS) return;
     std::vector<VkCooperativeMatrixPropertiesKHR> shapes(count);
-    for (auto& s : shapes) s = {VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR};
+    for (auto& s : shapes) s.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;  // the rest is zero
     if (query(device, &count, shapes.data()) != VK_SUCCESS) return;
     for (const auto& s : shapes)
         caps.cooperative_matrices.push_back({s.MSize, s.NSize, s.KSize, component(s.AType), component(s.BType),
