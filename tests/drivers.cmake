@@ -83,3 +83,17 @@ pumice_group_by_folder(folders ${device_test_files})
 foreach(folder IN LISTS folders)
   pumice_add_driver_tests(${folder} COMMAND pumice_device_tests "-#" "${FILTER_${folder}}")
 endforeach()
+
+# Against the reference implementations' numbers, under the validation layer; tests/goldens holds the part kept here.
+set(pumice_goldens_options ${CMAKE_CURRENT_SOURCE_DIR}/goldens --validation)
+pumice_add_driver_tests(goldens-fp32 COMMAND pumice_goldens ${pumice_goldens_options})
+pumice_add_driver_tests(goldens-fp16 COMMAND pumice_goldens ${pumice_goldens_options} --precision fp16)
+pumice_add_driver_tests(goldens-exact COMMAND pumice_goldens ${pumice_goldens_options} --precision exact)
+
+# Pictures must agree to the byte between drivers.
+list(LENGTH pumice_drivers count)
+if(count GREATER 1)
+  add_test(NAME pictures/exact COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/pictures/exact_test.sh $<TARGET_FILE:pumice_cli>
+    ${CMAKE_CURRENT_SOURCE_DIR}/goldens/sd1/sd1_tiny.safetensors ${CMAKE_CURRENT_BINARY_DIR}/exact ${pumice_drivers})
+  set_tests_properties(pictures/exact PROPERTIES TIMEOUT ${PUMICE_TEST_TIMEOUT})
+endif()

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
     app.add_option("--precision", precision, "exact, fp32 or fp16")
         ->check(CLI::IsMember({"exact", "fp32", "fp16"}))
         ->capture_default_str();
+    app.add_flag("--validation", options.validation, "Run under Vulkan's validation layer; a message is a failure");
     CLI11_PARSE(app, argc, argv);
     options.precision = precision == "exact" ? Precision::exact : precision == "fp16" ? Precision::fp16 : Precision::fp32;
 

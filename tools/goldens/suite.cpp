@@ -125,7 +125,13 @@ Result<nlohmann::json> Suite::json(const std::string& file) const {
 
 Result<std::shared_ptr<Device>> Suite::device() {
     if (device_) return device_;
-    PUMICE_ASSIGN(instance_, Instance::create());
+    InstanceOptions instance_options;
+    instance_options.validation = options_.validation;
+    instance_options.on_validation_message = [this](const std::string& message) {
+        fmt::print("validation: {}\n", message);
+        ++messages_;
+    };
+    PUMICE_ASSIGN(instance_, Instance::create(instance_options));
     DeviceOptions device_options;
     device_options.wanted = options_.device;
     PUMICE_ASSIGN(device_, Device::create(instance_, device_options));
@@ -153,8 +159,9 @@ int Suite::finish() {
     }
     for (const std::string& name : unknown) fmt::print("{:<44} unsupported\n", name);
     unsupported_ = unknown.size();
+    if (options_.validation) fmt::print("{} validation messages\n", messages_.load());
     fmt::print("{} passed, {} failed, {} unsupported\n", passed_, failed_, unsupported_);
-    return failed_ == 0 && passed_ > 0 ? 0 : 1;
+    return failed_ == 0 && passed_ > 0 && messages_ == 0 ? 0 : 1;
 }
 
 }  // namespace pumice::goldens

@@ -1,6 +1,7 @@
 // What the sections of pumice_goldens share: the folder, what was asked for, and the count of results.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -31,6 +32,7 @@ public:
         std::string only;        ///< FOLDER or FOLDER/CASE; empty: all
         std::string device;      ///< see Instance::choose
         Precision precision = Precision::fp32;
+        bool validation = false; ///< any message of Vulkan's validation layer is a failure
     };
     explicit Suite(Options options);
 
@@ -76,6 +78,7 @@ private:
     nlohmann::json manifest_;
     std::set<std::string> known_;
     std::size_t passed_ = 0, failed_ = 0, unsupported_ = 0;
+    std::atomic<std::size_t> messages_{0};
     std::shared_ptr<Instance> instance_;
     std::shared_ptr<Device> device_;
     std::shared_ptr<KernelCache> kernels_;
