@@ -24,15 +24,20 @@ function(pumice_find_driver out advice)
   endif()
 endfunction()
 
-pumice_find_driver(PUMICE_LAVAPIPE_ICD "install mesa-vulkan-drivers or give -DPUMICE_LAVAPIPE_ICD=FILE.json"
-  /usr/share/vulkan/icd.d/lvp_icd*.json /usr/local/share/vulkan/icd.d/lvp_icd*.json /etc/vulkan/icd.d/lvp_icd*.json)
-pumice_find_driver(PUMICE_SWIFTSHADER_ICD "install chromium or give -DPUMICE_SWIFTSHADER_ICD=FILE.json"
-  /usr/lib/chromium/vk_swiftshader_icd.json /usr/lib/chromium-browser/vk_swiftshader_icd.json
-  /usr/lib64/chromium-browser/vk_swiftshader_icd.json /opt/google/chrome/vk_swiftshader_icd.json
-  /snap/chromium/current/usr/lib/chromium-browser/vk_swiftshader_icd.json)
+if(PUMICE_DEVICE_TESTS)
+  pumice_find_driver(PUMICE_LAVAPIPE_ICD "install mesa-vulkan-drivers or give -DPUMICE_LAVAPIPE_ICD=FILE.json"
+    /usr/share/vulkan/icd.d/lvp_icd*.json /usr/local/share/vulkan/icd.d/lvp_icd*.json /etc/vulkan/icd.d/lvp_icd*.json)
+  pumice_find_driver(PUMICE_SWIFTSHADER_ICD "install chromium or give -DPUMICE_SWIFTSHADER_ICD=FILE.json"
+    /usr/lib/chromium/vk_swiftshader_icd.json /usr/lib/chromium-browser/vk_swiftshader_icd.json
+    /usr/lib64/chromium-browser/vk_swiftshader_icd.json /opt/google/chrome/vk_swiftshader_icd.json
+    /snap/chromium/current/usr/lib/chromium-browser/vk_swiftshader_icd.json)
+endif()
 
 # pumice_drivers: NAME=ICD.json of every driver to test on.
 set(pumice_drivers ${PUMICE_EXTRA_DRIVERS})
+if(NOT PUMICE_DEVICE_TESTS)
+  set(pumice_drivers)
+endif()
 if(PUMICE_SWIFTSHADER_ICD)
   list(PREPEND pumice_drivers "swiftshader=${PUMICE_SWIFTSHADER_ICD}")
 endif()
