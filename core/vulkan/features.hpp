@@ -1,6 +1,7 @@
 // The device extensions and feature structs that the engine knows, for asking and for enabling.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
