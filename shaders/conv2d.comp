@@ -15,11 +15,7 @@
 layout(local_size_x_id = 0, local_size_y_id = 1) in;
 layout(constant_id = 0) const uint LANES_N = 8;
 layout(constant_id = 1) const uint LANES_M = 1;
-layout(constant_id = 2) const uint ACTIVATION = 0;  // pumice::ops::Activation
-layout(constant_id = 3) const uint FLAGS = 0;       // include/epilogue.glsl
-layout(constant_id = 4) const uint KERNEL_H = 3;
-layout(constant_id = 5) const uint KERNEL_W = 3;
-layout(constant_id = 6) const uint STRIDE = 1;
+layout(constant_id = 2) const uint ACTIVATION = 0;  // pumice::ops::Activation, or 4: GEGLU
 
 // A dispatch makes rows [out_y0, out_y0 + out_h) of each picture from rows of x of which the first bound is in_y0.
 layout(push_constant) uniform Parameters {
@@ -32,9 +28,12 @@ layout(push_constant) uniform Parameters {
     uint out_w, out_h;
     int out_y0;
     int pad_top, pad_left;
+    uint taps, kernel_w;
+    int stride;
+    uint flags;  // include/epilogue.glsl
 } p;
 
-#define TAPS (KERNEL_H * KERNEL_W)
+#define TAPS p.taps
 #define CHANNEL_ADD
 uint picture_quad(uint row) { return p.channel_add_base + row / (p.out_w * p.out_h) * p.quads; }
 
@@ -42,13 +41,13 @@ uint picture_quad(uint row) { return p.channel_add_base + row / (p.out_w * p.out
 // pixel's coordinates, 16 bits each.
 ivec2 row_origin(uint row) {
     const uint picture = row / (p.out_w * p.out_h), rest = row % (p.out_w * p.out_h);
-    const int y = (p.out_y0 + int(rest / p.out_w)) * int(STRIDE) - p.pad_top;
-    const int x = int(rest % p.out_w) * int(STRIDE) - p.pad_left;
+    const int y = (p.out_y0 + int(rest / p.out_w)) * p.stride - p.pad_top;
+    const int x = int(rest % p.out_w) * p.stride - p.pad_left;
     const int pixel = (int(picture) * p.in_h + y - p.in_y0) * p.in_w + x;
     return ivec2(int(p.x_base) + pixel * int(p.k_quads), y << 16 | (x & 0xffff));
 }
 bool row_source(ivec2 origin, uint tap, out uint at) {
-    const int ky = int(tap / KERNEL_W), kx = int(tap % KERNEL_W);
+    const int ky = int(tap / p.kernel_w), kx = int(tap % p.kernel_w);
     const int y = (origin.y >> 16) + ky, x = (origin.y << 16 >> 16) + kx;
     at = uint(origin.x + (ky * p.in_w + kx) * int(p.k_quads));
     return y >= 0 && y < p.in_h && x >= 0 && x < p.in_w;

@@ -14,14 +14,14 @@
 layout(local_size_x_id = 0, local_size_y_id = 1) in;
 layout(constant_id = 0) const uint LANES_N = 8;
 layout(constant_id = 1) const uint LANES_M = 1;
-layout(constant_id = 2) const uint ACTIVATION = 0;  // pumice::ops::Activation
-layout(constant_id = 3) const uint FLAGS = 0;       // include/epilogue.glsl
+layout(constant_id = 2) const uint ACTIVATION = 0;  // pumice::ops::Activation, or 4: GEGLU
 
 layout(push_constant) uniform Parameters {
     uint rows;     // M
     uint quads;    // N / 4
     uint k_quads;  // K / 4
     uint x_base, y_base, residual_base;  // quads
+    uint flags;                          // include/epilogue.glsl
 } p;
 
 #define TAPS 1

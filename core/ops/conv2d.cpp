@@ -12,6 +12,9 @@ struct ConvParameters {
     std::int32_t in_h, in_w, in_y0;
     std::uint32_t out_w, out_h;
     std::int32_t out_y0, pad_top, pad_left;
+    std::uint32_t taps, kernel_w;
+    std::int32_t stride;
+    std::uint32_t flags;
 };
 
 /// Rows [y0, y0 + rows) of the pictures [picture, picture + pictures); all rows when there are several pictures.
@@ -84,6 +87,53 @@ bool is_linear(const Weight& w, const Conv2dOptions& o) {
            (o.pad_top | o.pad_left | o.pad_bottom | o.pad_right) == 0;
 }
 
+/// The tensors of one use.
+struct Operands {
+    TensorId x, weight, bias, y;
+};
+
+Dispatch dispatch(const Graph& g, const Piece& piece, const Operands& t, const Weight& w, const Conv2dOptions& o,
+                  const GemmVariant& variant, const KernelKey& kernel) {
+    const Shape &in = g.shape(t.x), &out = g.shape(t.y);
+    auto [in_first, in_last] = input_rows(piece, in, w, o);
+    if (piece.pictures > 1) in_first = 0, in_last = in.h;
+    const std::uint64_t in_row = std::uint64_t(in.w) * in.c, out_row = std::uint64_t(out.w) * out.c;
+    const std::uint64_t x_first = (std::uint64_t(piece.picture) * in.h + in_first) * in_row;
+    const std::uint64_t x_count = (std::uint64_t(piece.pictures - 1) * in.h + in_last - in_first) * in_row;
+    const std::uint64_t y_first = (std::uint64_t(piece.picture) * out.h + piece.y0) * out_row;
+    const std::uint64_t y_count = std::uint64_t(piece.pictures) * piece.rows * out_row;
+
+    ConvParameters p{};
+    p.rows = static_cast<std::uint32_t>(y_count / out.c);
+    p.quads = out.c / 4, p.k_quads = in.c / 4;
+    p.in_h = static_cast<std::int32_t>(in.h), p.in_w = static_cast<std::int32_t>(in.w);
+    p.in_y0 = static_cast<std::int32_t>(in_first);
+    p.out_w = out.w, p.out_h = piece.rows, p.out_y0 = static_cast<std::int32_t>(piece.y0);
+    p.pad_top = static_cast<std::int32_t>(o.pad_top), p.pad_left = static_cast<std::int32_t>(o.pad_left);
+    p.taps = w.taps(), p.kernel_w = w.kernel_w, p.stride = static_cast<std::int32_t>(o.stride);
+    p.flags = epilogue_flags(g, o.bias, o.residual, o.channel_add, g.dtype(t.y));
+
+    Dispatch d;
+    d.kernel = kernel;
+    // What is not used must still be bound: the weight is.
+    const Binding all_weights = g.bind(t.weight, Access::read);
+    d.bindings = {g.bind(t.x, x_first, x_count, Access::read, p.x_base),
+                  all_weights,
+                  g.bind(t.bias, Access::read),
+                  o.residual ? g.bind(o.residual, y_first, y_count, Access::read, p.residual_base) : all_weights,
+                  g.bind(t.y, y_first, y_count, Access::write, p.y_base),
+                  o.channel_add ? g.bind(o.channel_add, Access::read) : all_weights};
+    p.x_base /= 4, p.y_base /= 4, p.residual_base /= 4;
+    p.channel_add_base = piece.picture * p.quads;
+    d.push = push_words(p);
+    d.groups = {(p.rows + variant.tile_rows() - 1) / variant.tile_rows(),
+                (out.c + variant.tile_columns() - 1) / variant.tile_columns(), 1};
+    d.flops = 2.0 * w.taps() * in.c * static_cast<double>(y_count);
+    d.bytes = static_cast<double>(x_count * size_of(g.dtype(t.x)) + y_count * size_of(g.dtype(t.y)) +
+                                  g.info(t.weight).bytes());
+    return d;
+}
+
 }  // namespace
 
 GemmProblem conv2d_problem(const Graph& g, TensorId x, const Weight& w, const Conv2dOptions& o) {
@@ -97,66 +147,26 @@ TensorId conv2d_with(Graph& g, TensorId x, const Weight& w, const Conv2dOptions&
     if (const std::string wrong = check(g, x, w, o, out); !wrong.empty()) return fail(g, "conv2d", wrong);
 
     const DType type = o.f32_output ? DType::f32 : g.activation();
-    const DType residual_type = o.residual ? g.dtype(o.residual) : type;
-    const TensorId y = g.transient(out, type);
-    const TensorId weight = w.in(g), bias = o.bias ? o.bias->in(g) : weight;
-    if (g.info(weight).bytes() > binding_limit(g))
+    Operands t{x, w.in(g), {}, g.transient(out, type)};
+    t.bias = o.bias ? o.bias->in(g) : t.weight;
+    if (g.info(t.weight).bytes() > binding_limit(g))
         return fail(g, "conv2d", describe(w) + " is larger than the device can bind", Code::missing_feature);
-
-    const std::uint32_t flags = (o.bias ? kHasBias : 0u) | (o.residual ? kHasResidual : 0u) |
-                                (o.channel_add ? kHasChannelAdd : 0u) | (type == DType::f32 ? kF32Output : 0u) |
-                                (residual_type == DType::f32 ? kF32Residual : 0u);
-    const KernelKey kernel{gemm_module("conv2d", variant, g.dtype(x), w.dtype, g.precision()),
-                           {variant.lanes_n, variant.lanes_m, static_cast<std::uint32_t>(o.activation), flags,
-                            w.kernel_h, w.kernel_w, o.stride},
-                           6,
-                           sizeof(ConvParameters)};
-    const double pixel_flops = 2.0 * w.taps() * in.c * out.c;
-    const std::size_t y_size = std::max(size_of(type), size_of(residual_type));
+    const std::size_t y_size = std::max(size_of(type), o.residual ? size_of(g.dtype(o.residual)) : 0);
+    const double row_flops = 2.0 * w.taps() * in.c * out.c * out.w;
     const std::vector<Piece> pieces =
-        cut(g, in, size_of(g.dtype(x)), out, y_size, pixel_flops * out.w, w, o, variant.tile_rows());
+        cut(g, in, size_of(g.dtype(x)), out, y_size, row_flops, w, o, variant.tile_rows());
     if (pieces.empty())
         return fail(g, "conv2d", "one row of " + describe(g, x) + " is larger than the device can bind",
                     Code::missing_feature);
 
+    const KernelKey kernel{gemm_module("conv2d", variant, g.dtype(x), w.dtype, g.precision()),
+                           {variant.lanes_n, variant.lanes_m, static_cast<std::uint32_t>(o.activation)},
+                           6,
+                           sizeof(ConvParameters)};
     Node node{label(g, "conv2d"), {}};
-    for (const Piece& piece : pieces) {
-        auto [in_first, in_last] = input_rows(piece, in, w, o);
-        if (piece.pictures > 1) in_first = 0, in_last = in.h;
-        const std::uint64_t in_row = std::uint64_t(in.w) * in.c, out_row = std::uint64_t(out.w) * out.c;
-        const std::uint64_t x_first = (std::uint64_t(piece.picture) * in.h + in_first) * in_row;
-        const std::uint64_t x_count = (std::uint64_t(piece.pictures - 1) * in.h + in_last - in_first) * in_row;
-        const std::uint64_t y_first = (std::uint64_t(piece.picture) * out.h + piece.y0) * out_row;
-        const std::uint64_t y_count = std::uint64_t(piece.pictures) * piece.rows * out_row;
-
-        ConvParameters p{};
-        p.rows = static_cast<std::uint32_t>(y_count / out.c);
-        p.quads = out.c / 4, p.k_quads = in.c / 4;
-        p.in_h = static_cast<std::int32_t>(in.h), p.in_w = static_cast<std::int32_t>(in.w);
-        p.in_y0 = static_cast<std::int32_t>(in_first);
-        p.out_w = out.w, p.out_h = piece.rows, p.out_y0 = static_cast<std::int32_t>(piece.y0);
-        p.pad_top = static_cast<std::int32_t>(o.pad_top), p.pad_left = static_cast<std::int32_t>(o.pad_left);
-
-        Dispatch d;
-        d.kernel = kernel;
-        const Binding unused = g.bind(weight, Access::read);
-        d.bindings = {g.bind(x, x_first, x_count, Access::read, p.x_base),
-                      unused,
-                      g.bind(bias, Access::read),
-                      o.residual ? g.bind(o.residual, y_first, y_count, Access::read, p.residual_base) : unused,
-                      g.bind(y, y_first, y_count, Access::write, p.y_base),
-                      o.channel_add ? g.bind(o.channel_add, Access::read) : unused};
-        p.x_base /= 4, p.y_base /= 4, p.residual_base /= 4;
-        p.channel_add_base = piece.picture * p.quads;
-        d.push = push_words(p);
-        d.groups = {(p.rows + variant.tile_rows() - 1) / variant.tile_rows(),
-                    (out.c + variant.tile_columns() - 1) / variant.tile_columns(), 1};
-        d.flops = pixel_flops * p.rows;
-        d.bytes = static_cast<double>(x_count * size_of(g.dtype(x)) + y_count * y_size + g.info(weight).bytes());
-        node.dispatches.push_back(std::move(d));
-    }
+    for (const Piece& piece : pieces) node.dispatches.push_back(dispatch(g, piece, t, w, o, variant, kernel));
     g.add(std::move(node));
-    return y;
+    return t.y;
 }
 
 TensorId conv2d(Graph& g, TensorId x, const Weight& w, const Conv2dOptions& o) {

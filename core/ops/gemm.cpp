@@ -66,6 +66,12 @@ std::string gemm_module(const char* shader, const GemmVariant& v, DType x, DType
                        precision == Precision::exact ? "exact" : "fast", path);
 }
 
+std::uint32_t epilogue_flags(const Graph& g, const Weight* bias, TensorId residual, TensorId channel_add,
+                             DType output) {
+    return (bias ? kHasBias : 0u) | (residual ? kHasResidual : 0u) | (channel_add ? kHasChannelAdd : 0u) |
+           (output == DType::f32 ? kF32Output : 0u) | (residual && g.dtype(residual) == DType::f32 ? kF32Residual : 0u);
+}
+
 std::uint32_t most_rows(const Graph& g, std::uint32_t tile_rows) {
     const std::uint64_t most = std::uint64_t(g.caps().max_workgroup_count[0]) * tile_rows;
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(most, UINT32_MAX / tile_rows * tile_rows));

@@ -37,9 +37,12 @@ std::vector<GemmVariant> gemm_variants(const Capabilities&, const GemmProblem&);
 /// "linear.f16.wf16.fast.wide"
 std::string gemm_module(const char* shader, const GemmVariant&, DType x, DType w, Precision);
 
-/// Specialization constant FLAGS: shaders/include/epilogue.glsl has the same names.
-inline constexpr std::uint32_t kHasBias = 1, kHasResidual = 2, kHasChannelAdd = 4, kIsGeglu = 8, kF32Output = 16,
-                               kF32Residual = 32;
+/// Bits of the kernel's `flags`, and a value of its constant ACTIVATION beside Activation's:
+/// shaders/include/epilogue.glsl has the same names.
+inline constexpr std::uint32_t kHasBias = 1, kHasResidual = 2, kHasChannelAdd = 4, kF32Output = 8, kF32Residual = 16;
+inline constexpr std::uint32_t kActivationGeglu = 4;
+
+std::uint32_t epilogue_flags(const Graph&, const Weight* bias, TensorId residual, TensorId channel_add, DType output);
 
 /// linear and conv2d with a variant of the caller's choice (a tuner's, a test's), which must be legal.
 TensorId linear_with(Graph&, TensorId x, const Weight& w, const LinearOptions&, const GemmVariant&);

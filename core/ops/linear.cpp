@@ -9,6 +9,7 @@ namespace {
 struct LinearParameters {
     std::uint32_t rows, quads, k_quads;
     std::uint32_t x_base, y_base, residual_base;
+    std::uint32_t flags;
 };
 
 std::string check(const Graph& g, TensorId x, const Weight& w, const LinearOptions& options, const Shape& y) {
@@ -34,23 +35,19 @@ TensorId linear_with(Graph& g, TensorId x, const Weight& w, const LinearOptions&
     if (const std::string wrong = check(g, x, w, options, shape); !wrong.empty()) return fail(g, "linear", wrong);
 
     const DType type = options.f32_output ? DType::f32 : g.activation();
-    const DType residual_type = options.residual ? g.dtype(options.residual) : type;
-    const TensorId y = g.transient(shape, type);
+    const TensorId y = g.transient(shape, type), residual = options.residual;
     const TensorId weight = w.in(g), bias = options.bias ? options.bias->in(g) : weight;
     if (g.info(weight).bytes() > binding_limit(g))
         return fail(g, "linear", describe(w) + " is larger than the device can bind", Code::missing_feature);
-
-    const std::uint32_t flags = (options.bias ? kHasBias : 0u) | (options.residual ? kHasResidual : 0u) |
-                                (w.geglu ? kIsGeglu : 0u) | (type == DType::f32 ? kF32Output : 0u) |
-                                (residual_type == DType::f32 ? kF32Residual : 0u);
+    const std::uint32_t activation = w.geglu ? kActivationGeglu : static_cast<std::uint32_t>(options.activation);
     const KernelKey kernel{gemm_module("linear", variant, g.dtype(x), w.dtype, g.precision()),
-                           {variant.lanes_n, variant.lanes_m, static_cast<std::uint32_t>(options.activation), flags},
+                           {variant.lanes_n, variant.lanes_m, activation},
                            5,
                            sizeof(LinearParameters)};
 
     const std::uint64_t rows = shape.rows(), k = w.k_padded(), n = w.n_padded();
     const std::uint64_t x_row = k * size_of(g.dtype(x));
-    const std::uint64_t y_row = shape.c * std::max(size_of(type), size_of(residual_type));
+    const std::uint64_t y_row = shape.c * std::max(size_of(type), residual ? size_of(g.dtype(residual)) : 0);
     const double row_flops = 2.0 * static_cast<double>(k) * static_cast<double>(n);
     const std::uint64_t piece =
         std::min(g.rows_per_dispatch(rows, std::max(x_row, y_row), row_flops, variant.tile_rows()),
@@ -59,23 +56,18 @@ TensorId linear_with(Graph& g, TensorId x, const Weight& w, const LinearOptions&
     Node node{label(g, "linear"), {}};
     for (std::uint64_t first = 0; first < rows; first += piece) {
         const std::uint64_t count = std::min(piece, rows - first);
-        LinearParameters p{static_cast<std::uint32_t>(count),
-                           static_cast<std::uint32_t>(n / 4),
-                           static_cast<std::uint32_t>(k / 4),
-                           0,
-                           0,
-                           0};
+        LinearParameters p{};
+        p.rows = static_cast<std::uint32_t>(count);
+        p.quads = static_cast<std::uint32_t>(n / 4), p.k_quads = static_cast<std::uint32_t>(k / 4);
+        p.flags = epilogue_flags(g, options.bias, residual, {}, type);
+        // What is not used must still be bound: the weight is.
+        const Binding all_weights = g.bind(weight, Access::read);
         Dispatch d;
         d.kernel = kernel;
-        d.bindings = {g.bind(x, first * k, count * k, Access::read, p.x_base), g.bind(weight, Access::read),
-                      g.bind(bias, Access::read)};
-        // What is not used must still be bound: the weight is.
-        if (options.residual)
-            d.bindings.push_back(
-                g.bind(options.residual, first * shape.c, count * shape.c, Access::read, p.residual_base));
-        else
-            d.bindings.push_back(g.bind(weight, Access::read));
-        d.bindings.push_back(g.bind(y, first * shape.c, count * shape.c, Access::write, p.y_base));
+        d.bindings = {
+            g.bind(x, first * k, count * k, Access::read, p.x_base), all_weights, g.bind(bias, Access::read),
+            residual ? g.bind(residual, first * shape.c, count * shape.c, Access::read, p.residual_base) : all_weights,
+            g.bind(y, first * shape.c, count * shape.c, Access::write, p.y_base)};
         p.x_base /= 4, p.y_base /= 4, p.residual_base /= 4;
         d.push = push_words(p);
         d.groups = {static_cast<std::uint32_t>((count + variant.tile_rows() - 1) / variant.tile_rows()),

@@ -149,23 +149,24 @@ TEST_CASE("linear reads every type of weight, input and output", "[linear]") {
 
 TEST_CASE("linear gives the same with every variant", "[linear]") {
     using ops::GemmPath;
-    const LinearCase c{"", 0, 300, 64, 84, true, true, false, Activation::silu};
-    for (const Precision precision : all_precisions)
-        for (const DType weight : all_weights) {
-            const Prepared p = prepare(c, precision, weight, c.test_rows);
-            const Capabilities& caps = gpu().device->caps();
-            auto variants = ops::gemm_variants(caps, {c.test_rows, 84, 64, p.x_type});
-            for (const auto path : {GemmPath::direct, GemmPath::wide, GemmPath::shared})
-                for (const auto& [n, m] : {std::pair{1u, 1u}, {1u, 4u}, {4u, 2u}, {16u, 8u}, {16u, 16u}})
-                    if ((path != GemmPath::wide || caps.int64) && n * m <= caps.max_workgroup_invocations)
-                        variants.push_back({path, n, m});
-            for (const auto& v : variants) {
-                INFO("precision " << int(precision) << ", weight type " << int(weight) << ", path " << int(v.path)
-                                  << ", " << v.lanes_n << " x " << v.lanes_m);
-                OperatorRun r(precision);
-                check(c, p, run(r, c, p, &v).y, precision, r.graph.activation());
-            }
+    const LinearCase c{"", 0, 150, 64, 84, true, true, false, Activation::silu};
+    const Capabilities& caps = gpu().device->caps();
+    const auto try_variant = [&](Precision precision, DType weight, const ops::GemmVariant& v) {
+        if ((v.path == GemmPath::wide && !caps.int64) || v.lanes_n * v.lanes_m > caps.max_workgroup_invocations) return;
+        INFO("precision " << int(precision) << ", weight type " << int(weight) << ", path " << int(v.path) << ", "
+                          << v.lanes_n << " x " << v.lanes_m);
+        const Prepared p = prepare(c, precision, weight, c.test_rows);
+        OperatorRun r(precision);
+        check(c, p, run(r, c, p, &v).y, precision, r.graph.activation());
+    };
+    for (const auto path : {GemmPath::direct, GemmPath::wide, GemmPath::shared})
+        for (const Precision precision : all_precisions) {
+            for (const DType weight : all_weights) try_variant(precision, weight, {path, 4, 2});
+            for (const auto& [n, m] : {std::pair{1u, 4u}, {16u, 16u}}) try_variant(precision, DType::f16, {path, n, m});
         }
+    for (const DType x : {DType::f32, DType::f16})
+        for (const auto& v : ops::gemm_variants(caps, {c.test_rows, 84, c.k, x}))
+            try_variant(x == DType::f16 ? Precision::fp16 : Precision::fp32, DType::f16, v);
 }
 
 TEST_CASE("an exact linear reads every half exactly", "[linear]") {
