@@ -3,8 +3,8 @@
 #include <string_view>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "config/suggest.hpp"
 #include "outcome.hpp"
@@ -20,7 +20,7 @@ struct Given {
     /// The last one given counts.
     std::optional<std::string> text() const {
         if (option->count() == 0) return std::nullopt;
-        return option->results().front();
+        return option->results().back();
     }
 };
 
@@ -51,11 +51,20 @@ struct Generate : Parser {
           prompt(add(*app, "-p,--prompt")),
           output(add(*app, "-o,--output")),
           config(add(*app, "--config")) {
-        for (const auto& [name, names] :
-             {std::pair{"--model", "-m,--model"}, {"--negative", "-n,--negative"}, {"--width", "-W,--width"},
-              {"--height", "-H,--height"}, {"--steps", "--steps"}, {"--cfg", "--cfg"}, {"--sampler", "--sampler"},
-              {"--schedule", "--schedule"}, {"--seed", "--seed"}, {"--rng", "--rng"}, {"--batch", "-b,--batch"},
-              {"--clip-skip", "--clip-skip"}, {"--device", "--device"}, {"--precision", "--precision"}})
+        for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
+                                          {"--negative", "-n,--negative"},
+                                          {"--width", "-W,--width"},
+                                          {"--height", "-H,--height"},
+                                          {"--steps", "--steps"},
+                                          {"--cfg", "--cfg"},
+                                          {"--sampler", "--sampler"},
+                                          {"--schedule", "--schedule"},
+                                          {"--seed", "--seed"},
+                                          {"--rng", "--rng"},
+                                          {"--batch", "-b,--batch"},
+                                          {"--clip-skip", "--clip-skip"},
+                                          {"--device", "--device"},
+                                          {"--precision", "--precision"}})
             settings.emplace_back(name, add(*app, names));
         app->add_flag("--json", line.json);
         app->add_flag("-q,--quiet", line.quiet);
@@ -69,7 +78,8 @@ struct Generate : Parser {
         for (const auto& [name, given] : settings)
             if (const auto text = given.text())
                 HOST_TRY(host::set_from_text(line.settings, *host::find_flag(name), *text, name));
-        if (!line.prompt) return Failure{PUMICE_INVALID_ARGUMENT, "generate needs a prompt: -p \"what the picture shows\""};
+        if (!line.prompt)
+            return Failure{PUMICE_INVALID_ARGUMENT, "generate needs a prompt: -p \"what the picture shows\""};
         return {};
     }
 };
@@ -84,13 +94,11 @@ Failure unexpected(const CLI::App& app, const std::string& word) {
         for (const CLI::App* each : app.get_subcommands([](const CLI::App*) { return true; }))
             names.push_back(each->get_name());
     std::vector<std::string_view> words(names.begin(), names.end());
-    std::string command = app.get_name().empty() ? "pumice" : app.get_name();
     const char* what = option ? "option" : words.empty() ? "argument" : "command";
     const std::string given = option ? word.substr(0, word.find('=')) : word;
     const std::string hint = host::did_you_mean(given, words);
-    return {PUMICE_INVALID_ARGUMENT,
-            fmt::format("{} takes no {} {}{}", command, what, given.substr(0, 80),
-                        hint.empty() ? "; see --help" : hint)};
+    return {PUMICE_INVALID_ARGUMENT, fmt::format("{} takes no {} {}{}", app.get_name(), what, given.substr(0, 80),
+                                                 hint.empty() ? "; see --help" : hint)};
 }
 
 /// CLI11's own errors: with the options declared here only a missing value can be the cause.
@@ -103,7 +111,7 @@ Failure missing_value(const CLI::ParseError& error) {
 }
 
 struct Program {
-    CLI::App app;
+    CLI::App app{"", "pumice"};
     CommandLine line;
     bool version = false;
     Parser root{&app};
@@ -127,7 +135,8 @@ struct Program {
         for (const auto& [parser, name] : inner_first)
             if (parser->help) return help_of(name);
         for (const auto& [parser, name] : inner_first)
-            if (const auto rest = parser->app->remaining(); !rest.empty()) return unexpected(*parser->app, rest.front());
+            if (const auto rest = parser->app->remaining(); !rest.empty())
+                return unexpected(*parser->app, rest.front());
         if (generate.app->parsed()) {
             HOST_TRY(generate.read());
             return line;

@@ -11,8 +11,8 @@ namespace pumice::cli {
 
 struct CommandLine {
     enum class Command { help, version, generate, devices, inspect } command = Command::help;
-    std::string help_of;                ///< Command::help: "", "generate", "devices", "models", "inspect"
-    host::Settings settings;            ///< of generate
+    std::string help_of;      ///< Command::help: "", "generate", "devices", "models", "inspect"
+    host::Settings settings;  ///< of generate
     std::optional<std::string> prompt;
     std::optional<std::string> output;  ///< -o
     std::optional<std::string> config;  ///< --config

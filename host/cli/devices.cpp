@@ -50,9 +50,12 @@ Expected<void> run_devices(const Context& context) {
         rows.push_back(row(i, info, records.back()));
         if (*info.missing) unusable += fmt::format("{} cannot be used: it lacks {}\n", i, info.missing);
     }
-    if (context.line.json) fmt::print("{}\n", records.dump(2));
-    else if (devices.size() == 0) fmt::print("no devices\n");
-    else fmt::print("{}{}", table_text(std::move(rows)), unusable);
+    if (context.line.json)
+        fmt::print("{}\n", records.dump(2));
+    else if (devices.size() == 0)
+        fmt::print("no devices\n");
+    else
+        fmt::print("{}{}", table_text(std::move(rows)), unusable);
     return {};
 }
 

@@ -154,8 +154,8 @@ Expected<void> Generation::write(const Images& images, const Request& request) {
     OutputNames names(context_.line.output, context_.settings.output_folder);
     for (std::size_t i = 0; i < images.size(); ++i) {
         const Images::Image image = images[i];
-        HOST_ASSIGN(const auto png,
-                    host::encode_png({image.width, image.height, image.rgb, host::infotext(info(request, image.seed))}));
+        HOST_ASSIGN(const auto png, host::encode_png({image.width, image.height, image.rgb,
+                                                      host::infotext(info(request, image.seed))}));
         HOST_ASSIGN(const fs::path file, names.write(i, png));
         files_.push_back(file.string());
     }
@@ -172,8 +172,8 @@ void Generation::report(const Engine& engine, const Request& request, const Imag
         for (const auto& note : json["notes"]) fmt::print(stderr, "note: {}\n", note.get<std::string>());
         double steps = 0;
         for (const auto& step : json["timings"]["steps"]) steps += step.get<double>();
-        fmt::print(stderr, "seed {}, {}x{}, {} steps in {:.1f} s, {:.1f} s in all, on {}\n", request.seed, request.width,
-                   request.height, json["timings"]["steps"].size(), steps, total, engine.device().name);
+        fmt::print(stderr, "seed {}, {}x{}, {} steps in {:.1f} s, {:.1f} s in all, on {}\n", request.seed,
+                   request.width, request.height, json["timings"]["steps"].size(), steps, total, engine.device().name);
         return;
     }
     json["timings"]["write"] = write_seconds_;

@@ -23,7 +23,8 @@ sigset_t watched_signals() {
 
 [[noreturn]] void end_now() {
     constexpr std::string_view kLine = "\npumice: cancelled\n";
-    if (::write(STDERR_FILENO, kLine.data(), kLine.size()) < 0) {}  // nobody listens any more
+    if (::write(STDERR_FILENO, kLine.data(), kLine.size()) < 0) {
+    }  // nobody listens any more
     ::_exit(kExitCancelled);
 }
 
@@ -38,7 +39,8 @@ Interrupt::Interrupt() : state_(std::make_shared<State>()) {
 void Interrupt::watch(std::shared_ptr<State> state) {
     const sigset_t set = watched_signals();
     int number = 0;
-    while (sigwait(&set, &number) != 0) {}
+    while (sigwait(&set, &number) != 0) {
+    }
     state->cancel.set();
     const timespec patience{1, 0};
     if (sigtimedwait(&set, nullptr, &patience) > 0) end_now();

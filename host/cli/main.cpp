@@ -20,7 +20,8 @@ const char* get_variable(const char* name) {
 /// The file given on the command line or in the environment must exist; the usual one may.
 Expected<host::Settings> file_settings(const CommandLine& line, const host::Places& places) {
     if (line.config) return host::read_config(*line.config, places.home);
-    if (const char* named = get_variable("PUMICE_CONFIG"); named && *named) return host::read_config(named, places.home);
+    if (const char* named = get_variable("PUMICE_CONFIG"); named && *named)
+        return host::read_config(named, places.home);
     if (const auto usual = host::find_config(places)) return host::read_config(*usual, places.home);
     return host::Settings{};
 }

@@ -13,8 +13,9 @@ namespace pumice::cli {
 
 class OutputNames {
 public:
-    /// With `output` (-o): that name, then NAME-2.png, NAME-3.png, …; existing files are replaced. Without: pumice-0001.png
-    /// and on in `folder` (empty: the current one), after the highest number there; nothing is replaced.
+    /// With `output` (-o): that name, then NAME-2.png, NAME-3.png, …; existing files are replaced. Without:
+    /// pumice-0001.png and on in `folder` (empty: the current one), after the highest number there; nothing is
+    /// replaced.
     OutputNames(std::optional<std::string> output, std::optional<std::string> folder);
 
     /// Whether the first file can be written, before the work: the errors of check_writable, and

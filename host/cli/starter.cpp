@@ -24,7 +24,8 @@ Expected<fs::path> find_model(const std::string& name, const host::Settings& set
         const fs::path folder(*settings.models_folder);
         for (const std::string& file : {name, name + ".safetensors"})
             if (fs::exists(folder / file, error)) return folder / file;
-        return Failure{PUMICE_NOT_FOUND, fmt::format("there is no model {}, neither here nor in {}", name, folder.string())};
+        return Failure{PUMICE_NOT_FOUND,
+                       fmt::format("there is no model {}, neither here nor in {}", name, folder.string())};
     }
     return Failure{PUMICE_NOT_FOUND, fmt::format("there is no model file {}", name)};
 }

@@ -51,9 +51,12 @@ private:
         if (const auto* text = node.as_string()) return set_value(settings_, setting, text->get(), at);
         if (const auto* whole = node.as_integer()) return set_value(settings_, setting, whole->get(), at);
         if (const auto* real = node.as_floating_point()) return set_value(settings_, setting, real->get(), at);
-        const char* type = node.is_table() ? "a table" : node.is_array() ? "a list" : node.is_boolean() ? "true or false"
-                                                                                                       : "a date or time";
-        return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{}: this is {}, but must be {}", at, type, wanted(setting))};
+        const char* type = node.is_table()     ? "a table"
+                           : node.is_array()   ? "a list"
+                           : node.is_boolean() ? "true or false"
+                                               : "a date or time";
+        return Failure{PUMICE_INVALID_ARGUMENT,
+                       fmt::format("{}: this is {}, but must be {}", at, type, wanted(setting))};
     }
 
     static Expected<void> unknown(const std::string& path, const std::string& at) {
@@ -105,7 +108,8 @@ Expected<Settings> read_config(const fs::path& path, const std::string& home) {
     std::ifstream in(path, std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(in), {}};
     if (!in.is_open() || in.bad())
-        return Failure{PUMICE_IO, fmt::format("cannot read the configuration file {}; check its permissions", path.string())};
+        return Failure{PUMICE_IO,
+                       fmt::format("cannot read the configuration file {}; check its permissions", path.string())};
     HOST_ASSIGN(Settings settings, parse_config(text, path.string()));
     for (auto* folder : {&settings.models_folder, &settings.output_folder, &settings.cache_folder})
         if (*folder) *folder = (path.parent_path() / expand_home(**folder, home)).lexically_normal().string();

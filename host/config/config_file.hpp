@@ -15,17 +15,17 @@ namespace pumice::host {
 /// value out of range. `file_name` is for messages.
 Expected<Settings> parse_config(std::string_view toml, const std::string& file_name);
 
-/// Reads and parses. "~" in paths is the home folder, and paths.* that are not absolute are relative to the file's folder.
-/// PUMICE_NOT_FOUND, PUMICE_IO, and as parse_config.
+/// Reads and parses. "~" in paths is the home folder, and paths.* that are not absolute are relative to the file's
+/// folder. PUMICE_NOT_FOUND, PUMICE_IO, and as parse_config.
 Expected<Settings> read_config(const std::filesystem::path&, const std::string& home);
 
 /// Where configuration lies, by the XDG Base Directory Specification 0.8: variables that are not absolute paths are
 /// ignored.
 struct Places {
-    std::string home;                  ///< empty: not known
-    std::string config_home;           ///< $XDG_CONFIG_HOME, or ~/.config
+    std::string home;                      ///< empty: not known
+    std::string config_home;               ///< $XDG_CONFIG_HOME, or ~/.config
     std::vector<std::string> config_dirs;  ///< $XDG_CONFIG_DIRS, or /etc/xdg
-    std::string cache_home;            ///< $XDG_CACHE_HOME, or ~/.cache
+    std::string cache_home;                ///< $XDG_CACHE_HOME, or ~/.cache
 };
 Places places_from_environment(const char* (*get)(const char*));
 

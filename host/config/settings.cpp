@@ -16,8 +16,12 @@ namespace {
 
 using Kind = Setting::Kind;
 
-std::vector<std::string_view> precisions() { return {"auto", "fp16", "fp32", "exact"}; }
-std::vector<std::string_view> generators() { return {"torch-cpu", "philox"}; }
+std::vector<std::string_view> precisions() {
+    return {"auto", "fp16", "fp32", "exact"};
+}
+std::vector<std::string_view> generators() {
+    return {"torch-cpu", "philox"};
+}
 
 using S = Settings;
 const std::array kSettings = {
@@ -97,29 +101,38 @@ std::span<const Setting> all_settings() {
 }
 
 const Setting* find_flag(std::string_view flag) {
-    const auto found = std::find_if(kSettings.begin(), kSettings.end(), [&](const Setting& s) { return s.flag == flag; });
+    const auto found =
+        std::find_if(kSettings.begin(), kSettings.end(), [&](const Setting& s) { return s.flag == flag; });
     return found == kSettings.end() || flag.empty() ? nullptr : &*found;
 }
 
 std::string wanted(const Setting& setting) {
     switch (setting.kind) {
-        case Kind::text: return "a text";
-        case Kind::path: return "a path";
-        case Kind::choice: return fmt::format("one of {}", fmt::join(setting.choices(), ", "));
+        case Kind::text:
+            return "a text";
+        case Kind::path:
+            return "a path";
+        case Kind::choice:
+            return fmt::format("one of {}", fmt::join(setting.choices(), ", "));
         case Kind::whole:
             if (setting.multiple > 1)
                 return fmt::format("a multiple of {} from {} to {}", setting.multiple, setting.least, setting.most);
             return fmt::format("a whole number from {} to {}", setting.least, setting.most);
-        case Kind::real: return fmt::format("a number from {} to {}", setting.least, setting.most);
-        case Kind::seed: return "a whole number from 0 to 18446744073709551615, or random";
+        case Kind::real:
+            return fmt::format("a number from {} to {}", setting.least, setting.most);
+        case Kind::seed:
+            return "a whole number from 0 to 18446744073709551615, or random";
     }
     return {};
 }
 
-Expected<void> set_from_text(Settings& settings, const Setting& setting, std::string_view text, const std::string& where) {
+Expected<void> set_from_text(Settings& settings, const Setting& setting, std::string_view text,
+                             const std::string& where) {
     switch (setting.kind) {
-        case Kind::whole: return set_whole(settings, setting, number<std::uint64_t>(text), text, where);
-        case Kind::real: return set_real(settings, setting, number<double>(text), text, where);
+        case Kind::whole:
+            return set_whole(settings, setting, number<std::uint64_t>(text), text, where);
+        case Kind::real:
+            return set_real(settings, setting, number<double>(text), text, where);
         case Kind::seed: {
             if (text == "random" || text == "-1") return {};
             const auto value = number<std::uint64_t>(text);
@@ -129,12 +142,14 @@ Expected<void> set_from_text(Settings& settings, const Setting& setting, std::st
         }
         case Kind::text:
         case Kind::path:
-        case Kind::choice: return set_string(settings, setting, text, where);
+        case Kind::choice:
+            return set_string(settings, setting, text, where);
     }
     return {};
 }
 
-Expected<void> set_value(Settings& settings, const Setting& setting, const SettingValue& value, const std::string& where) {
+Expected<void> set_value(Settings& settings, const Setting& setting, const SettingValue& value,
+                         const std::string& where) {
     const auto* text = std::get_if<std::string>(&value);
     const auto* whole = std::get_if<std::int64_t>(&value);
     const auto* real = std::get_if<double>(&value);
@@ -142,14 +157,14 @@ Expected<void> set_value(Settings& settings, const Setting& setting, const Setti
     if (takes_text && text) return set_string(settings, setting, *text, where);
     if (setting.kind == Kind::seed && (whole || (text && *text == "random")))
         return set_from_text(settings, setting, text ? *text : fmt::to_string(*whole), where);
-    if (setting.kind == Kind::whole && whole)
-        return set_from_text(settings, setting, fmt::to_string(*whole), where);
+    if (setting.kind == Kind::whole && whole) return set_from_text(settings, setting, fmt::to_string(*whole), where);
     if (setting.kind == Kind::real && (whole || real)) {
         const double number = whole ? double(*whole) : *real;
         return set_real(settings, setting, number, fmt::format("{}", number), where);
     }
     const char* type = text ? "a string" : whole ? "a whole number" : "a number with a fraction";
-    return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{}: this is {}, but must be {}", where, type, wanted(setting))};
+    return Failure{PUMICE_INVALID_ARGUMENT,
+                   fmt::format("{}: this is {}, but must be {}", where, type, wanted(setting))};
 }
 
 Settings overlay(const Settings& over, const Settings& under) {

@@ -33,8 +33,8 @@ struct Setting {
     std::string_view environment;  ///< "PUMICE_DEVICE"; empty: none
     SettingMember member;
     enum class Kind : std::uint8_t { text, path, choice, whole, real, seed } kind;
-    double least = 0, most = 0;    ///< whole, real
-    std::uint32_t multiple = 1;    ///< whole
+    double least = 0, most = 0;                            ///< whole, real
+    std::uint32_t multiple = 1;                            ///< whole
     std::vector<std::string_view> (*choices)() = nullptr;  ///< choice
 };
 

@@ -18,10 +18,11 @@ pumice_status report(const Error& error, pumice_error* out) {
 }  // namespace pumice::abi
 
 extern "C" const char* pumice_status_name(pumice_status status) {
-    static constexpr const char* kNames[] = {"ok",          "internal",       "invalid_argument",   "not_found",
-                                             "io",          "bad_format",     "unsupported",        "no_driver",
-                                             "no_device",   "missing_feature", "out_of_host_memory", "out_of_device_memory",
-                                             "device_lost", "cancelled",      "not_finite"};
+    static constexpr const char* kNames[] = {
+        "ok",          "internal",        "invalid_argument",   "not_found",
+        "io",          "bad_format",      "unsupported",        "no_driver",
+        "no_device",   "missing_feature", "out_of_host_memory", "out_of_device_memory",
+        "device_lost", "cancelled",       "not_finite"};
     const auto index = static_cast<unsigned>(status);
     return index < std::size(kNames) ? kNames[index] : "unknown";
 }

@@ -36,7 +36,8 @@ Result<T> read_struct(const T* given, const char* name) {
                      fmt::format("{}.struct_size is {}; initialize it with the macro of its type", name, size)};
     const auto* bytes = reinterpret_cast<const unsigned char*>(given);
     if (std::any_of(bytes + sizeof(T), bytes + size, [](unsigned char b) { return b != 0; }))
-        return Error{Code::unsupported, fmt::format("{} has fields that this version of the library does not know", name)};
+        return Error{Code::unsupported,
+                     fmt::format("{} has fields that this version of the library does not know", name)};
     return *given;
 }
 
@@ -57,7 +58,8 @@ pumice_status guard(pumice_error* error, Work&& work) {
         if (Status status = work(); !status) return report(status.error(), error);
         return PUMICE_OK;
     } catch (const std::bad_alloc&) {
-        return report({Code::out_of_host_memory, "out of memory on the host; close other programs or ask for less"}, error);
+        return report({Code::out_of_host_memory, "out of memory on the host; close other programs or ask for less"},
+                      error);
     } catch (const std::exception& e) {
         return report({Code::internal, fmt::format("a bug of Pumice: {}", e.what())}, error);
     }

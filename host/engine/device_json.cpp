@@ -28,14 +28,10 @@ Json limits(const Capabilities& caps) {
 }
 
 Json subgroups(const Capabilities& caps) {
-    return {{"size", caps.subgroup_size},
-            {"min_size", caps.min_subgroup_size},
-            {"max_size", caps.max_subgroup_size},
-            {"size_control", caps.subgroup_size_control},
-            {"basic", caps.subgroup_basic},
-            {"arithmetic", caps.subgroup_arithmetic},
-            {"shuffle", caps.subgroup_shuffle},
-            {"ballot", caps.subgroup_ballot}};
+    return {{"size", caps.subgroup_size},         {"min_size", caps.min_subgroup_size},
+            {"max_size", caps.max_subgroup_size}, {"size_control", caps.subgroup_size_control},
+            {"basic", caps.subgroup_basic},       {"arithmetic", caps.subgroup_arithmetic},
+            {"shuffle", caps.subgroup_shuffle},   {"ballot", caps.subgroup_ballot}};
 }
 
 Json types(const Capabilities& caps) {
@@ -87,7 +83,8 @@ Json memory_types(const Capabilities& caps) {
 
 Json pci(const Capabilities& caps) {
     if (!caps.pci) return nullptr;
-    return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", caps.pci->domain, caps.pci->bus, caps.pci->device, caps.pci->function);
+    return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", caps.pci->domain, caps.pci->bus, caps.pci->device,
+                       caps.pci->function);
 }
 
 }  // namespace

@@ -29,8 +29,8 @@ DeviceDescription::DeviceDescription(const Capabilities& caps)
 }
 
 pumice_device_info DeviceDescription::info() const {
-    return {sizeof(pumice_device_info), name_.c_str(),    type_,          driver_.c_str(), uuid_.c_str(),
-            memory_,                    missing_.c_str(), record_.c_str()};
+    return {sizeof(pumice_device_info), name_.c_str(),  type_, driver_.c_str(), uuid_.c_str(), memory_,
+            missing_.c_str(),           record_.c_str()};
 }
 
 }  // namespace pumice
@@ -65,8 +65,8 @@ pumice_status pumice_devices_get(const pumice_devices* devices, size_t index, pu
                                  pumice_error* error) {
     return pumice::abi::guard(error, [&]() -> pumice::Status {
         if (index >= pumice_devices_count(devices))
-            return pumice::Error{pumice::Code::invalid_argument,
-                                 fmt::format("there is no device {}: the list has {}", index, pumice_devices_count(devices))};
+            return pumice::Error{pumice::Code::invalid_argument, fmt::format("there is no device {}: the list has {}",
+                                                                             index, pumice_devices_count(devices))};
         return pumice::abi::write_struct(devices->all[index].info(), info, "info");
     });
 }

@@ -46,9 +46,12 @@ static_assert(static_cast<int>(Progress::Stage::decode) == PUMICE_STAGE_DECODE);
 
 const char* to_string(Precision precision) {
     switch (precision) {
-        case Precision::exact: return "exact";
-        case Precision::fp32: return "fp32";
-        case Precision::fp16: return "fp16";
+        case Precision::exact:
+            return "exact";
+        case Precision::fp32:
+            return "fp32";
+        case Precision::fp16:
+            return "fp16";
     }
     return "";
 }
@@ -68,8 +71,12 @@ std::string report(const pumice_model& model, const TextToImageResult& result, d
     const nlohmann::ordered_json json = {
         {"precision", to_string(model.model->precision())},
         {"timings",
-         {{"load", load}, {"text", result.text_seconds}, {"steps", result.step_seconds}, {"decode", result.decode_seconds}}},
-        {"memory", {{"device_peak", memory.device_peak}, {"staging_peak", memory.host_peak}, {"host_peak", host_peak()}}},
+         {{"load", load},
+          {"text", result.text_seconds},
+          {"steps", result.step_seconds},
+          {"decode", result.decode_seconds}}},
+        {"memory",
+         {{"device_peak", memory.device_peak}, {"staging_peak", memory.host_peak}, {"host_peak", host_peak()}}},
         {"unet_flops", result.unet_flops},
         {"notes", result.notes}};
     return json.dump();
@@ -134,8 +141,8 @@ size_t pumice_images_count(const pumice_images* images) {
 pumice_status pumice_images_get(const pumice_images* images, size_t index, pumice_image* image, pumice_error* error) {
     return pumice::abi::guard(error, [&]() -> pumice::Status {
         if (index >= pumice_images_count(images))
-            return pumice::Error{pumice::Code::invalid_argument,
-                                 fmt::format("there is no picture {}: there are {}", index, pumice_images_count(images))};
+            return pumice::Error{pumice::Code::invalid_argument, fmt::format("there is no picture {}: there are {}",
+                                                                             index, pumice_images_count(images))};
         const pumice::Image& found = images->all[index];
         const pumice_image value = {sizeof(pumice_image), found.width, found.height, found.rgb.data(),
                                     images->seed + index};

@@ -16,7 +16,8 @@ class Reader {
 public:
     Reader(const Json& object, const std::string& where) : object_(object), where_(where) {}
 
-    Status integer(const char* key, std::uint32_t& value, std::uint32_t least, std::uint32_t most, std::uint32_t multiple) {
+    Status integer(const char* key, std::uint32_t& value, std::uint32_t least, std::uint32_t most,
+                   std::uint32_t multiple) {
         if (!object_.contains(key)) return {};
         const Json& found = object_[key];
         if (!found.is_number_integer() || found < least || found > most || found.get<std::uint32_t>() % multiple != 0)
@@ -57,7 +58,8 @@ private:
 
 }  // namespace
 
-Result<ModelDefaults> model_defaults(const SafetensorsFile& file, const Sd1Config& config, const std::string& file_name) {
+Result<ModelDefaults> model_defaults(const SafetensorsFile& file, const Sd1Config& config,
+                                     const std::string& file_name) {
     ModelDefaults values;
     const std::uint32_t channels = config.unet.model_channels;
     values.width = values.height = channels >= 320 ? 512 : channels >= 128 ? 256 : 128;

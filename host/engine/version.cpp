@@ -13,7 +13,8 @@ namespace {
 #if defined(__clang__)
 constexpr const char* kCompiler = "Clang " __clang_version__;
 #elif defined(__GNUC__)
-constexpr const char* kCompiler = "GCC " PUMICE_TEXT(__GNUC__) "." PUMICE_TEXT(__GNUC_MINOR__) "." PUMICE_TEXT(__GNUC_PATCHLEVEL__);
+constexpr const char* kCompiler =
+    "GCC " PUMICE_TEXT(__GNUC__) "." PUMICE_TEXT(__GNUC_MINOR__) "." PUMICE_TEXT(__GNUC_PATCHLEVEL__);
 #elif defined(_MSC_VER)
 constexpr const char* kCompiler = "MSVC " PUMICE_TEXT(_MSC_FULL_VER);
 #else

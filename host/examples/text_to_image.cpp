@@ -20,7 +20,8 @@ int main(int argc, char** argv) {
     request.seed = 7;
     request.batch = 2;
     request.on_progress = [](const pumice_progress& progress) {
-        if (progress.stage == PUMICE_STAGE_STEP) std::cout << "step " << progress.step << " of " << progress.steps << '\n';
+        if (progress.stage == PUMICE_STAGE_STEP)
+            std::cout << "step " << progress.step << " of " << progress.steps << '\n';
     };
     const auto images = model->generate(request);
     if (!images) return fail(images.failure());

@@ -27,20 +27,23 @@ Failure failure(const fs::path& file, int number) {
     switch (number) {
         case ENOENT:
             return {PUMICE_NOT_FOUND,
-                    fmt::format("cannot write {}: there is no folder {}; create it, or choose another", file.string(), folder)};
+                    fmt::format("cannot write {}: there is no folder {}; create it, or choose another", file.string(),
+                                folder)};
         case ENOTDIR:
-            return {PUMICE_IO, fmt::format("cannot write {}: {} is not a folder; choose another", file.string(), folder)};
+            return {PUMICE_IO,
+                    fmt::format("cannot write {}: {} is not a folder; choose another", file.string(), folder)};
         case EISDIR:
             return {PUMICE_IO, fmt::format("cannot write {}: it is a folder; name a file", file.string())};
         case EACCES:
         case EPERM:
         case EROFS:
-            return {PUMICE_IO, fmt::format("cannot write {}: {} does not let files be written ({}); choose another folder",
-                                           file.string(), folder, reason)};
+            return {PUMICE_IO,
+                    fmt::format("cannot write {}: {} does not let files be written ({}); choose another folder",
+                                file.string(), folder, reason)};
         case ENOSPC:
         case EDQUOT:
-            return {PUMICE_IO,
-                    fmt::format("cannot write {}: the disk is full ({}); make room, or choose another", file.string(), reason)};
+            return {PUMICE_IO, fmt::format("cannot write {}: the disk is full ({}); make room, or choose another",
+                                           file.string(), reason)};
         case EFBIG:
             return {PUMICE_IO, fmt::format("cannot write {}: files may not be that large here ({}); see ulimit -f",
                                            file.string(), reason)};

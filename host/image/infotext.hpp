@@ -9,16 +9,16 @@ namespace pumice::host {
 struct PictureInfo {
     std::string prompt, negative_prompt;
     std::uint32_t steps = 0;
-    std::string sampler;         ///< Pumice's name: "euler_a"
-    std::string schedule;        ///< Pumice's name: "karras"
+    std::string sampler;   ///< Pumice's name: "euler_a"
+    std::string schedule;  ///< Pumice's name: "karras"
     double guidance_scale = 0;
     std::uint64_t seed = 0;
     std::uint32_t width = 0, height = 0;
-    std::string model_hash;      ///< hexadecimal SHA-256 of the file, of which the first 10 digits are written
-    std::string model_name;      ///< the file's name without its ending
-    std::uint32_t clip_skip = 1; ///< 1 is not written
-    std::string rng;             ///< Pumice's name: "torch-cpu"
-    std::string version;         ///< "pumice 0.1.0"
+    std::string model_hash;       ///< hexadecimal SHA-256 of the file, of which the first 10 digits are written
+    std::string model_name;       ///< the file's name without its ending
+    std::uint32_t clip_skip = 1;  ///< 1 is not written
+    std::string rng;              ///< Pumice's name: "torch-cpu"
+    std::string version;          ///< "pumice 0.1.0"
 };
 
 /// prompt, "Negative prompt: …" (unless empty) and the line of settings, as create_infotext in the web UI's

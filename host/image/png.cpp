@@ -73,8 +73,8 @@ bool write(Writer& writer, png_structp png, png_infop info, const PngImage& imag
 
 Expected<std::vector<std::uint8_t>> encode_png(const PngImage& image) {
     if (image.rgb.size() != std::size_t(image.width) * image.height * 3 || image.rgb.empty())
-        return Failure{PUMICE_INTERNAL, fmt::format("{} bytes are no picture of {}x{}", image.rgb.size(), image.width,
-                                                    image.height)};
+        return Failure{PUMICE_INTERNAL,
+                       fmt::format("{} bytes are no picture of {}x{}", image.rgb.size(), image.width, image.height)};
     Writer writer;
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &writer, on_error, on_warning);
     png_infop info = png ? png_create_info_struct(png) : nullptr;
@@ -85,8 +85,10 @@ Expected<std::vector<std::uint8_t>> encode_png(const PngImage& image) {
     text.compression = latin1 ? PNG_TEXT_COMPRESSION_NONE : PNG_ITXT_COMPRESSION_NONE;
     text.key = keyword.data();
     text.text = value.data();
-    if (latin1) text.text_length = value.size();
-    else text.itxt_length = value.size();
+    if (latin1)
+        text.text_length = value.size();
+    else
+        text.itxt_length = value.size();
     const bool written = info && write(writer, png, info, image, value.empty() ? nullptr : &text);
     png_destroy_write_struct(&png, &info);
     if (!written) return Failure{PUMICE_INTERNAL, fmt::format("libpng cannot encode the picture: {}", writer.error)};

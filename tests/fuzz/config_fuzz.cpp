@@ -23,10 +23,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const Failure& failure = settings.failure();
         require(failure.message.starts_with("FILE:"), "the message names the file");
         require(failure.message.find('\n') == std::string::npos, "the message is one line");
-        require(failure.status == PUMICE_BAD_FORMAT || failure.status == PUMICE_INVALID_ARGUMENT, "the status is one of two");
+        require(failure.status == PUMICE_BAD_FORMAT || failure.status == PUMICE_INVALID_ARGUMENT,
+                "the status is one of two");
         return 0;
     }
-    const auto within = [](const auto& value, auto least, auto most) { return !value || (*value >= least && *value <= most); };
+    const auto within = [](const auto& value, auto least, auto most) {
+        return !value || (*value >= least && *value <= most);
+    };
     require(within(settings->width, 64u, 16384u) && settings->width.value_or(8) % 8 == 0, "width");
     require(within(settings->height, 64u, 16384u) && settings->height.value_or(8) % 8 == 0, "height");
     require(within(settings->steps, 1u, 1000u), "steps");

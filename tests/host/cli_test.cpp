@@ -34,7 +34,8 @@ TEST_CASE("version and help go to stdout") {
 }
 
 TEST_CASE("a wrong option ends with status 2") {
-    check_fails(run_pumice({"generate", "-p", "x", "--steps", "0"}), 2, "--steps: 0 is not a whole number from 1 to 1000");
+    check_fails(run_pumice({"generate", "-p", "x", "--steps", "0"}), 2,
+                "--steps: 0 is not a whole number from 1 to 1000");
     check_fails(run_pumice({"paint"}), 2, "pumice takes no command paint; see --help");
 }
 
@@ -43,9 +44,11 @@ TEST_CASE("configuration is found, checked and overruled") {
     fs::create_directories(folder.path() / "config" / "pumice");
     const fs::path file = folder.path() / "config" / "pumice" / "config.toml";
     write_file(file, "[generate]\nstpes = 3\n");
-    Run in_folder{.arguments = {"generate", "-p", "x"},
-                  .environment = {{"HOME", folder.path().string()}, {"XDG_CONFIG_HOME", (folder.path() / "config").string()}}};
-    check_fails(run(in_folder), 2, file.string() + ":2: generate.stpes: there is no such key; did you mean generate.steps?");
+    Run in_folder{
+        .arguments = {"generate", "-p", "x"},
+        .environment = {{"HOME", folder.path().string()}, {"XDG_CONFIG_HOME", (folder.path() / "config").string()}}};
+    check_fails(run(in_folder), 2,
+                file.string() + ":2: generate.stpes: there is no such key; did you mean generate.steps?");
 
     write_file(file, "[generate]\nmodel = \"from-file\"\n");
     check_fails(run(in_folder), 3, "there is no model file from-file");
@@ -74,21 +77,21 @@ TEST_CASE("a picture that could not be written is refused before the work") {
     const auto generate = [](const std::string& output) {
         return run_pumice({"generate", "-m", tiny_checkpoint().string(), "-p", "x", "-o", output});
     };
-    check_fails(generate(base + "/none/a.png"), 3,
-                "cannot write " + base + "/none/a.png: there is no folder " + base + "/none; create it, or choose another");
+    check_fails(
+        generate(base + "/none/a.png"), 3,
+        "cannot write " + base + "/none/a.png: there is no folder " + base + "/none; create it, or choose another");
     write_file(folder.path() / "file", "x");
     check_fails(generate(base + "/file/a.png"), 4,
                 "cannot write " + base + "/file/a.png: " + base + "/file is not a folder; choose another");
     check_fails(generate(base), 4, "cannot write " + base + ": it is a folder; name a file");
-    check_fails(generate(base + "/a.jpg"), 2,
-                "-o " + base + "/a.jpg: only PNG is written; let the name end with .png");
+    check_fails(generate(base + "/a.jpg"), 2, "-o " + base + "/a.jpg: only PNG is written; let the name end with .png");
 
     fs::create_directories(folder.path() / "locked");
     fs::permissions(folder.path() / "locked", fs::perms(0555));
     fs::permissions(folder.path(), fs::perms(0755));
-    const Finished locked = run({.arguments = {"generate", "-p", "x", "-m", tiny_checkpoint().string(), "-o",
-                                               base + "/locked/a.png"},
-                                 .unprivileged = true});
+    const Finished locked =
+        run({.arguments = {"generate", "-p", "x", "-m", tiny_checkpoint().string(), "-o", base + "/locked/a.png"},
+             .unprivileged = true});
     check_fails(locked, 4,
                 "cannot write " + base + "/locked/a.png: " + base +
                     "/locked does not let files be written (Permission denied); choose another folder");
@@ -97,7 +100,7 @@ TEST_CASE("a picture that could not be written is refused before the work") {
 TEST_CASE("without a driver the program says what to install") {
     const auto without = [](std::vector<std::string> arguments) {
         return run({.arguments = std::move(arguments),
-                    .environment = {{"VK_DRIVER_FILES", "/none.json"}, {"VK_ICD_FILENAMES", "/none.json"}}});
+                    .environment = {{"VK_DRIVER_FILES", "/no/such.json"}, {"VK_ICD_FILENAMES", "/no/such.json"}}});
     };
     const Finished devices = without({"devices"});
     CHECK(devices.status == 7);

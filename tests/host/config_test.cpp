@@ -81,7 +81,8 @@ TEST_CASE("a mistake in the configuration is told with file, line and key") {
     CHECK(message("[generate]\nsteps = [20]") ==
           "config.toml:2: generate.steps: this is a list, but must be a whole number from 1 to 1000");
     CHECK(message("[generate]\nsteps = 0") == "config.toml:2: generate.steps: 0 is not a whole number from 1 to 1000");
-    CHECK(message("[generate]\nwidth = 100") == "config.toml:2: generate.width: 100 is not a multiple of 8 from 64 to 16384");
+    CHECK(message("[generate]\nwidth = 100") ==
+          "config.toml:2: generate.width: 100 is not a multiple of 8 from 64 to 16384");
     CHECK(message("[generate]\ncfg = nan") == "config.toml:2: generate.cfg: nan is not a number from 0 to 100");
     CHECK(message("[generate]\nseed = -5") ==
           "config.toml:2: generate.seed: -5 is not a whole number from 0 to 18446744073709551615, or random");
@@ -104,7 +105,9 @@ TEST_CASE("what is no TOML is told with line and column") {
 TEST_CASE("paths of the configuration are relative to its file, and ~ is the home folder") {
     test::TemporaryFolder folder;
     const auto file = folder.path() / "config.toml";
-    test::write_file(file, "[generate]\nmodel = \"~/a.safetensors\"\n[paths]\nmodels = \"models\"\noutput = \"~\"\ncache = \"/c\"\n");
+    test::write_file(
+        file,
+        "[generate]\nmodel = \"~/a.safetensors\"\n[paths]\nmodels = \"models\"\noutput = \"~\"\ncache = \"/c\"\n");
     const auto read = read_config(file, "/home/ada");
     REQUIRE(read);
     CHECK(read->models_folder == (folder.path() / "models").string());
@@ -121,9 +124,8 @@ TEST_CASE("paths of the configuration are relative to its file, and ~ is the hom
 }
 
 TEST_CASE("configuration and cache lie where XDG says") {
-    const auto plain = places_from_environment([](const char* name) -> const char* {
-        return std::strcmp(name, "HOME") == 0 ? "/home/ada" : nullptr;
-    });
+    const auto plain = places_from_environment(
+        [](const char* name) -> const char* { return std::strcmp(name, "HOME") == 0 ? "/home/ada" : nullptr; });
     CHECK(plain.config_home == "/home/ada/.config");
     CHECK(plain.cache_home == "/home/ada/.cache");
     CHECK(plain.config_dirs == std::vector<std::string>{"/etc/xdg"});
@@ -151,11 +153,11 @@ TEST_CASE("configuration and cache lie where XDG says") {
 }
 
 TEST_CASE("the environment names its variable when a value is wrong") {
-    const auto wrong = settings_from_environment([](const char* name) -> const char* {
-        return std::strcmp(name, "PUMICE_PRECISION") == 0 ? "exat" : nullptr;
-    });
+    const auto wrong = settings_from_environment(
+        [](const char* name) -> const char* { return std::strcmp(name, "PUMICE_PRECISION") == 0 ? "exat" : nullptr; });
     REQUIRE_FALSE(wrong);
-    CHECK(wrong.failure().message == "PUMICE_PRECISION: exat is not one of auto, fp16, fp32, exact; did you mean exact?");
+    CHECK(wrong.failure().message ==
+          "PUMICE_PRECISION: exat is not one of auto, fp16, fp32, exact; did you mean exact?");
     const auto empty = settings_from_environment([](const char*) -> const char* { return ""; });
     REQUIRE(empty);
     CHECK_FALSE(empty->device);

@@ -72,7 +72,8 @@ TEST_CASE("parameters have AUTOMATIC1111's form") {
     CHECK(infotext(example()) ==
           "a lighthouse, sunset\n"
           "Negative prompt: fog\n"
-          "Steps: 20, Sampler: Euler a, Schedule type: Karras, CFG scale: 5, Seed: 123, Size: 192x128, Model hash: 0123456789, "
+          "Steps: 20, Sampler: Euler a, Schedule type: Karras, CFG scale: 5, Seed: 123, Size: 192x128, Model hash: "
+          "0123456789, "
           "Model: starter, Clip skip: 2, RNG: CPU, Version: pumice 0.1.0");
     PictureInfo plain = example();
     plain.prompt = "x\ny";

@@ -37,8 +37,8 @@ struct Pipe {
 
 std::vector<std::string> environment_of(const Run& run) {
     std::map<std::string, std::string> all = run.environment;
-    for (const char* name : {"PATH", "VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_LAYER_PATH", "LD_LIBRARY_PATH", "TMPDIR",
-                             "ASAN_OPTIONS"})
+    for (const char* name :
+         {"PATH", "VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_LAYER_PATH", "LD_LIBRARY_PATH", "TMPDIR", "ASAN_OPTIONS"})
         if (const char* value = std::getenv(name)) all.emplace(name, value);
     std::vector<std::string> lines;
     for (const auto& [name, value] : all) lines.push_back(name + "=" + value);
@@ -95,7 +95,8 @@ Finished run(const Run& wanted) {
     while (open[0].fd >= 0 || open[1].fd >= 0) {
         if (::poll(open.data(), open.size(), -1) < 0) continue;
         for (std::size_t i = 0; i < open.size(); ++i)
-            if (open[i].fd >= 0 && open[i].revents && !take(open[i].fd, i == 0 ? finished.out : finished.err)) open[i].fd = -1;
+            if (open[i].fd >= 0 && open[i].revents && !take(open[i].fd, i == 0 ? finished.out : finished.err))
+                open[i].fd = -1;
         if (!wanted.interrupt_after.empty() && !interrupted &&
             finished.err.find(wanted.interrupt_after) != std::string::npos) {
             ::kill(child, wanted.signal);
@@ -103,8 +104,10 @@ Finished run(const Run& wanted) {
         }
     }
     int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    if (interrupted) finished.seconds_after_interrupt = std::chrono::duration<double>(Clock::now() - *interrupted).count();
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (interrupted)
+        finished.seconds_after_interrupt = std::chrono::duration<double>(Clock::now() - *interrupted).count();
     finished.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return finished;
 }

@@ -11,18 +11,18 @@
 namespace pumice::test {
 
 struct Run {
-    std::vector<std::string> arguments = {};                  ///< of `pumice`
-    std::map<std::string, std::string> environment = {};      ///< added to a small one (PATH, the loader's variables)
-    std::filesystem::path folder = {};                        ///< to run in; empty: here
-    std::optional<std::uint64_t> file_size_limit = {};        ///< bytes, RLIMIT_FSIZE
-    std::string out = {};                                     ///< a file for stdout; empty: Finished::out
-    bool unprivileged = false;                                ///< as root: without root's rights over files
-    std::string interrupt_after = {};                         ///< a signal is sent when stderr has this text
-    int signal = 2;                                           ///< which: SIGINT
+    std::vector<std::string> arguments = {};              ///< of `pumice`
+    std::map<std::string, std::string> environment = {};  ///< added to a small one (PATH, the loader's variables)
+    std::filesystem::path folder = {};                    ///< to run in; empty: here
+    std::optional<std::uint64_t> file_size_limit = {};    ///< bytes, RLIMIT_FSIZE
+    std::string out = {};                                 ///< a file for stdout; empty: Finished::out
+    bool unprivileged = false;                            ///< as root: without root's rights over files
+    std::string interrupt_after = {};                     ///< a signal is sent when stderr has this text
+    int signal = 2;                                       ///< which: SIGINT
 };
 
 struct Finished {
-    int status = -1;     ///< exit status; 128 + signal when a signal ended it
+    int status = -1;  ///< exit status; 128 + signal when a signal ended it
     std::string out, err;
     double seconds_after_interrupt = 0;
 };

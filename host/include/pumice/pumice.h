@@ -10,13 +10,13 @@
  *  - Errors: a pumice_status; PUMICE_OK is 0. `error` may be NULL; if it is not, a failure fills it with one line that
  *    says what went wrong, where, and what to do. Out-parameters are written on success, and set to NULL on failure.
  *  - Ownership: what a _create or _load function or pumice_generate gives belongs to the caller, who ends it with the
- *    matching _destroy. _destroy takes NULL. Pointers inside structs given by the library belong to the object they were
- *    asked of and live as long as it. Arguments are read during the call only.
+ *    matching _destroy. _destroy takes NULL. Pointers inside structs given by the library belong to the object they
+ * were asked of and live as long as it. Arguments are read during the call only.
  *  - Lifetimes: objects keep what they need alive: a model may outlive its engine's handle, images their model's.
  *  - Threads: any function may be called on any thread. Requests of one engine run one after the other: a second call
  *    waits. Destroying an object while another thread uses that same object is an error of the caller.
- *  - Structs start with their size in bytes (struct_size), which says how much of them the caller's version knows; set it
- *    with the PUMICE_..._INIT macro of the struct.
+ *  - Structs start with their size in bytes (struct_size), which says how much of them the caller's version knows; set
+ * it with the PUMICE_..._INIT macro of the struct.
  *  - Text is UTF-8; paths are as the system takes them.
  *  - No exception crosses this interface, and nothing is printed.
  */
@@ -44,29 +44,30 @@ extern "C" {
 
 typedef enum pumice_status {
     PUMICE_OK = 0,
-    PUMICE_INTERNAL = 1,             /* a bug of Pumice */
-    PUMICE_INVALID_ARGUMENT = 2,     /* a value outside its documented range */
-    PUMICE_NOT_FOUND = 3,            /* a file or name that does not exist */
-    PUMICE_IO = 4,                   /* reading or writing failed (permission, full disk, ...) */
-    PUMICE_BAD_FORMAT = 5,           /* a file that is damaged or not what it claims to be */
-    PUMICE_UNSUPPORTED = 6,          /* well-formed, but not something this version handles */
-    PUMICE_NO_DRIVER = 7,            /* no Vulkan loader or no driver on this machine */
-    PUMICE_NO_DEVICE = 8,            /* drivers, but no device that matches the request */
-    PUMICE_MISSING_FEATURE = 9,      /* the device lacks a required feature or limit */
+    PUMICE_INTERNAL = 1,         /* a bug of Pumice */
+    PUMICE_INVALID_ARGUMENT = 2, /* a value outside its documented range */
+    PUMICE_NOT_FOUND = 3,        /* a file or name that does not exist */
+    PUMICE_IO = 4,               /* reading or writing failed (permission, full disk, ...) */
+    PUMICE_BAD_FORMAT = 5,       /* a file that is damaged or not what it claims to be */
+    PUMICE_UNSUPPORTED = 6,      /* well-formed, but not something this version handles */
+    PUMICE_NO_DRIVER = 7,        /* no Vulkan loader or no driver on this machine */
+    PUMICE_NO_DEVICE = 8,        /* drivers, but no device that matches the request */
+    PUMICE_MISSING_FEATURE = 9,  /* the device lacks a required feature or limit */
     PUMICE_OUT_OF_HOST_MEMORY = 10,
     PUMICE_OUT_OF_DEVICE_MEMORY = 11,
-    PUMICE_DEVICE_LOST = 12,         /* stays: destroy the engine and create another */
-    PUMICE_CANCELLED = 13,           /* as asked */
-    PUMICE_NOT_FINITE = 14           /* the network gave NaN or infinity instead of a picture */
+    PUMICE_DEVICE_LOST = 12, /* stays: destroy the engine and create another */
+    PUMICE_CANCELLED = 13,   /* as asked */
+    PUMICE_NOT_FINITE = 14   /* the network gave NaN or infinity instead of a picture */
 } pumice_status;
 
 typedef struct pumice_error {
     size_t struct_size;
     pumice_status status;
-    int32_t vk_result;               /* the VkResult behind it, 0 if none */
-    char message[2032];              /* one line, ends with a 0; a longer one is cut */
+    int32_t vk_result;  /* the VkResult behind it, 0 if none */
+    char message[2032]; /* one line, ends with a 0; a longer one is cut */
 } pumice_error;
-#define PUMICE_ERROR_INIT {sizeof(pumice_error), PUMICE_OK, 0, {0}}
+#define PUMICE_ERROR_INIT \
+    { sizeof(pumice_error), PUMICE_OK, 0, "" }
 
 /* "bad_format" for PUMICE_BAD_FORMAT; "unknown" for a number that is no status. A constant; never NULL. */
 PUMICE_API const char* pumice_status_name(pumice_status status);
@@ -76,13 +77,14 @@ PUMICE_API const char* pumice_status_name(pumice_status status);
 typedef struct pumice_version {
     size_t struct_size;
     uint32_t major, minor, patch;
-    const char* text;                /* "0.1.0" */
-    const char* commit;              /* of the source tree, with "-dirty" if it was changed; "" if not known */
-    const char* compiler;            /* "GCC 12.2.0" */
-    uint32_t vulkan_header;          /* as VK_MAKE_API_VERSION encodes it: what Pumice was built with */
-    uint32_t vulkan_loader;          /* what this machine's loader offers; 0 if there is none */
+    const char* text;       /* "0.1.0" */
+    const char* commit;     /* of the source tree, with "-dirty" if it was changed; "" if not known */
+    const char* compiler;   /* "GCC 12.2.0" */
+    uint32_t vulkan_header; /* as VK_MAKE_API_VERSION encodes it: what Pumice was built with */
+    uint32_t vulkan_loader; /* what this machine's loader offers; 0 if there is none */
 } pumice_version;
-#define PUMICE_VERSION_INIT {sizeof(pumice_version), 0, 0, 0, NULL, NULL, NULL, 0, 0}
+#define PUMICE_VERSION_INIT \
+    { sizeof(pumice_version), 0, 0, 0, NULL, NULL, NULL, 0, 0 }
 
 /* Fails only with PUMICE_INVALID_ARGUMENT, for a struct_size it cannot use. The texts are constants. */
 PUMICE_API pumice_status pumice_get_version(pumice_version* version);
@@ -100,14 +102,15 @@ typedef struct pumice_devices pumice_devices;
 typedef struct pumice_device_info {
     size_t struct_size;
     const char* name;
-    const char* type;                /* "discrete", "integrated", "virtual", "cpu", "other" */
-    const char* driver;              /* "llvmpipe (Mesa 22.3.6)" */
-    const char* uuid;                /* xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx */
-    uint64_t memory;                 /* bytes of the largest device-local heap */
-    const char* missing;             /* what Pumice needs and the device lacks; "" if it can be used */
-    const char* record;              /* JSON object: all limits and features that Pumice looks at */
+    const char* type;    /* "discrete", "integrated", "virtual", "cpu", "other" */
+    const char* driver;  /* "llvmpipe (Mesa 22.3.6)" */
+    const char* uuid;    /* xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx */
+    uint64_t memory;     /* bytes of the largest device-local heap */
+    const char* missing; /* what Pumice needs and the device lacks; "" if it can be used */
+    const char* record;  /* JSON object: all limits and features that Pumice looks at */
 } pumice_device_info;
-#define PUMICE_DEVICE_INFO_INIT {sizeof(pumice_device_info), NULL, NULL, NULL, NULL, 0, NULL, NULL}
+#define PUMICE_DEVICE_INFO_INIT \
+    { sizeof(pumice_device_info), NULL, NULL, NULL, NULL, 0, NULL, NULL }
 
 /* The devices of this machine, the best first; one that two drivers show is listed once. The list may be empty.
  * PUMICE_NO_DRIVER if there is no Vulkan. */
@@ -126,22 +129,23 @@ typedef enum pumice_log_level {
     PUMICE_LOG_DEBUG = 0,
     PUMICE_LOG_INFO = 1,
     PUMICE_LOG_WARNING = 2,
-    PUMICE_LOG_ERROR = 3             /* from here only messages of the validation layer */
+    PUMICE_LOG_ERROR = 3 /* from here only messages of the validation layer */
 } pumice_log_level;
 
 typedef struct pumice_engine_options {
     size_t struct_size;
-    const char* device;              /* NULL or "": the best; else an index, a UUID (or its first 8 digits), or a part of
-                                        the name */
-    const char* cache_folder;        /* where compiled pipelines are kept between runs; NULL: nowhere */
-    const char* shader_folder;       /* for developers: compile shaders from here, not those built in; NULL: built in */
-    int32_t validation;              /* 1: load VK_LAYER_KHRONOS_validation, PUMICE_NOT_FOUND if it is absent */
+    const char* device;        /* NULL or "": the best; else an index, a UUID (or its first 8 digits), or a part of
+                                  the name */
+    const char* cache_folder;  /* where compiled pipelines are kept between runs; NULL: nowhere */
+    const char* shader_folder; /* for developers: compile shaders from here, not those built in; NULL: built in */
+    int32_t validation;        /* 1: load VK_LAYER_KHRONOS_validation, PUMICE_NOT_FOUND if it is absent */
     /* Called with one line, without line end; on any thread, one call at a time; until the engine and its models are
      * destroyed. NULL: silence. */
     void (*log)(void* user, pumice_log_level level, const char* line);
-    void* user;                      /* given to `log` */
+    void* user; /* given to `log` */
 } pumice_engine_options;
-#define PUMICE_ENGINE_OPTIONS_INIT {sizeof(pumice_engine_options), NULL, NULL, NULL, 0, NULL, NULL}
+#define PUMICE_ENGINE_OPTIONS_INIT \
+    { sizeof(pumice_engine_options), NULL, NULL, NULL, 0, NULL, NULL }
 
 /* Opens a device. options may be NULL. PUMICE_NO_DRIVER, PUMICE_NO_DEVICE (the message lists what there is),
  * PUMICE_MISSING_FEATURE, memory. */
@@ -157,29 +161,30 @@ PUMICE_API pumice_status pumice_engine_device(const pumice_engine* engine, pumic
 typedef struct pumice_model pumice_model;
 
 typedef enum pumice_precision {
-    PUMICE_PRECISION_AUTO = 0,       /* fp16 where the device has 16-bit storage, else fp32 */
-    PUMICE_PRECISION_FP16 = 1,       /* fp16 storage, fp32 accumulation; what overflows is done again in fp32 */
+    PUMICE_PRECISION_AUTO = 0, /* fp16 where the device has 16-bit storage, else fp32 */
+    PUMICE_PRECISION_FP16 = 1, /* fp16 storage, fp32 accumulation; what overflows is done again in fp32 */
     PUMICE_PRECISION_FP32 = 2,
-    PUMICE_PRECISION_EXACT = 3       /* fp32 in a fixed order: the same bytes on every device and driver; slower */
+    PUMICE_PRECISION_EXACT = 3 /* fp32 in a fixed order: the same bytes on every device and driver; slower */
 } pumice_precision;
 
 typedef struct pumice_model_options {
     size_t struct_size;
     pumice_precision precision;
-    uint64_t memory_limit;           /* bytes of device memory for weights and activations; 0: what the device has free */
+    uint64_t memory_limit; /* bytes of device memory for weights and activations; 0: what the device has free */
 } pumice_model_options;
-#define PUMICE_MODEL_OPTIONS_INIT {sizeof(pumice_model_options), PUMICE_PRECISION_AUTO, 0}
+#define PUMICE_MODEL_OPTIONS_INIT \
+    { sizeof(pumice_model_options), PUMICE_PRECISION_AUTO, 0 }
 
-/* Opens and checks a checkpoint (a single-file Stable Diffusion 1.x .safetensors). The file is mapped, and its weights go
- * to the device when a request first needs them; it must not change while the model lives. A vocab.json and merges.txt
- * beside it replace the tokenizer that is built in. options may be NULL.
- * PUMICE_NOT_FOUND, PUMICE_IO, PUMICE_BAD_FORMAT (damaged; names the tensor), PUMICE_UNSUPPORTED (another family). */
+/* Opens and checks a checkpoint (a single-file Stable Diffusion 1.x .safetensors). The file is mapped, and its weights
+ * go to the device when a request first needs them; it must not change while the model lives. A vocab.json and
+ * merges.txt beside it replace the tokenizer that is built in. options may be NULL. PUMICE_NOT_FOUND, PUMICE_IO,
+ * PUMICE_BAD_FORMAT (damaged; names the tensor), PUMICE_UNSUPPORTED (another family). */
 PUMICE_API pumice_status pumice_model_load(pumice_engine* engine, const char* path, const pumice_model_options* options,
                                            pumice_model** model, pumice_error* error);
 PUMICE_API void pumice_model_destroy(pumice_model* model);
 
-/* What a weight file holds, as a JSON object: file, bytes, sha256, family, geometry (of a family this version runs, else
- * null), dtypes, parameters, metadata. Needs no device. The text is released with pumice_string_destroy.
+/* What a weight file holds, as a JSON object: file, bytes, sha256, family, geometry (of a family this version runs,
+ * else null), dtypes, parameters, metadata. Needs no device. The text is released with pumice_string_destroy.
  * PUMICE_NOT_FOUND, PUMICE_IO, PUMICE_BAD_FORMAT. */
 PUMICE_API pumice_status pumice_inspect_file(const char* path, char** json, pumice_error* error);
 PUMICE_API void pumice_string_destroy(char* string);
@@ -195,52 +200,52 @@ typedef struct pumice_cancel pumice_cancel;
 /* NULL when there is no memory. It must outlive the requests that name it. */
 PUMICE_API pumice_cancel* pumice_cancel_create(void);
 PUMICE_API void pumice_cancel_destroy(pumice_cancel* cancel);
-/* Running and coming requests that name it end with PUMICE_CANCELLED, the running one within a fraction of a second. Any
- * thread, also a signal handler. */
+/* Running and coming requests that name it end with PUMICE_CANCELLED, the running one within a fraction of a second.
+ * Any thread, also a signal handler. */
 PUMICE_API void pumice_cancel_set(pumice_cancel* cancel);
 /* Requests may run again. */
 PUMICE_API void pumice_cancel_reset(pumice_cancel* cancel);
 
 typedef enum pumice_rng {
-    PUMICE_RNG_TORCH_CPU = 0,        /* as PyTorch's CPU generator; the low 32 bits of the seed */
-    PUMICE_RNG_PHILOX = 1            /* as PyTorch's CUDA generator; all 64 bits of the seed */
+    PUMICE_RNG_TORCH_CPU = 0, /* as PyTorch's CPU generator; the low 32 bits of the seed */
+    PUMICE_RNG_PHILOX = 1     /* as PyTorch's CUDA generator; all 64 bits of the seed */
 } pumice_rng;
 
 typedef enum pumice_stage {
-    PUMICE_STAGE_LOAD = 0,           /* the network is on the device, its kernels are compiled */
-    PUMICE_STAGE_TEXT = 1,           /* the prompts have been encoded */
-    PUMICE_STAGE_STEP = 2,           /* a denoising step has ended */
-    PUMICE_STAGE_DECODE = 3          /* a picture has been decoded */
+    PUMICE_STAGE_LOAD = 0,  /* the network is on the device, its kernels are compiled */
+    PUMICE_STAGE_TEXT = 1,  /* the prompts have been encoded */
+    PUMICE_STAGE_STEP = 2,  /* a denoising step has ended */
+    PUMICE_STAGE_DECODE = 3 /* a picture has been decoded */
 } pumice_stage;
 
 typedef struct pumice_progress {
     size_t struct_size;
     pumice_stage stage;
-    uint32_t step, steps;            /* PUMICE_STAGE_STEP: step 1...steps has ended; DECODE: pictures of the batch */
-    double seconds;                  /* since the request began */
+    uint32_t step, steps; /* PUMICE_STAGE_STEP: step 1...steps has ended; DECODE: pictures of the batch */
+    double seconds;       /* since the request began */
 } pumice_progress;
 
 typedef struct pumice_request {
     size_t struct_size;
-    const char* prompt;              /* NULL is "" */
-    const char* negative_prompt;     /* NULL is "" */
-    uint32_t width, height;          /* pixels, multiples of 8 from 64 to 16384 */
-    uint32_t steps;                  /* 1...1000 */
-    float guidance_scale;            /* 0...100; 1 or less: without guidance, which halves the work */
-    const char* sampler;             /* see pumice_sampler_name */
-    const char* schedule;            /* see pumice_schedule_name */
-    uint64_t seed;                   /* picture i of the batch has seed + i */
+    const char* prompt;          /* NULL is "" */
+    const char* negative_prompt; /* NULL is "" */
+    uint32_t width, height;      /* pixels, multiples of 8 from 64 to 16384 */
+    uint32_t steps;              /* 1...1000 */
+    float guidance_scale;        /* 0...100; 1 or less: without guidance, which halves the work */
+    const char* sampler;         /* see pumice_sampler_name */
+    const char* schedule;        /* see pumice_schedule_name */
+    uint64_t seed;               /* picture i of the batch has seed + i */
     pumice_rng rng;
-    uint32_t batch;                  /* pictures, 1...64 */
-    uint32_t clip_skip;              /* 1: the text encoder's last layer counts, 2: the one before, ... */
+    uint32_t batch;     /* pictures, 1...64 */
+    uint32_t clip_skip; /* 1: the text encoder's last layer counts, 2: the one before, ... */
     /* Called on the thread of pumice_generate, which it must not call in turn; it may set `cancel`. NULL: none. */
     void (*on_progress)(void* user, const pumice_progress* progress);
-    void* user;                      /* given to on_progress */
-    const pumice_cancel* cancel;     /* NULL: none */
+    void* user;                  /* given to on_progress */
+    const pumice_cancel* cancel; /* NULL: none */
 } pumice_request;
 /* Not yet valid: pumice_model_defaults fills it. */
 #define PUMICE_REQUEST_INIT \
-    {sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL}
+    { sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL }
 
 /* Fills in what suits the model: size, steps, guidance, sampler, schedule, ...; prompts, callbacks and seed are left as
  * they are. Texts belong to the model. From the file's metadata (`pumice.defaults`), else from its geometry.
@@ -251,11 +256,12 @@ typedef struct pumice_images pumice_images;
 
 typedef struct pumice_image {
     size_t struct_size;
-    uint32_t width, height;          /* pixels */
-    const uint8_t* rgb;              /* 3 bytes a pixel, row by row from the top, no padding; belongs to the images */
+    uint32_t width, height; /* pixels */
+    const uint8_t* rgb;     /* 3 bytes a pixel, row by row from the top, no padding; belongs to the images */
     uint64_t seed;
 } pumice_image;
-#define PUMICE_IMAGE_INIT {sizeof(pumice_image), 0, 0, NULL, 0}
+#define PUMICE_IMAGE_INIT \
+    { sizeof(pumice_image), 0, 0, NULL, 0 }
 
 /* Makes the pictures of a request; returns when they are there. The same request on the same device and precision gives
  * the same bytes. PUMICE_INVALID_ARGUMENT names the field; PUMICE_CANCELLED; PUMICE_NOT_FINITE when the weights are

@@ -1,5 +1,5 @@
-// pumice.h for C++20: handles that release themselves, errors as values, callbacks as functions. Header-only; everything
-// pumice.h says of threads, ownership and errors holds here.
+// pumice.h for C++20: handles that release themselves, errors as values, callbacks as functions. Header-only;
+// everything pumice.h says of threads, ownership and errors holds here.
 #pragma once
 
 #include <cstddef>
@@ -149,7 +149,7 @@ struct EngineOptions {
     std::string cache_folder = {};   ///< empty: pipelines are not kept
     std::string shader_folder = {};  ///< empty: the shaders that are built in
     bool validation = false;
-    LogFunction log = {};            ///< on any thread, one call at a time; must not throw
+    LogFunction log = {};  ///< on any thread, one call at a time; must not throw
 };
 
 class Engine {
