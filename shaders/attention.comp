@@ -1,6 +1,8 @@
 // One invocation owns ROWS queries of one head and a chunk of at most 64 output columns of them; SPLIT invocations share
 // a query where the head is larger. Keys go by in blocks of BLOCK * SPLIT: scores, online softmax (Milakov and
-// Gimelshein 2018), accumulation in registers. Loads are few: a quad of K serves ROWS queries, a quad of V likewise.
+// Gimelshein 2018), accumulation in registers. Loads are few: a word of K serves ROWS queries, a word of V likewise.
+//
+//   PAIR   a word is two quads of channels, else one. On a processor a load costs by the instruction, not by the byte.
 //
 // Exact: a score is summed over the head's channels in order, an output over the keys in order with a rescale at each
 // block; blocks depend on the head size alone, never on the workgroup.
@@ -8,25 +10,50 @@
 //@axis f32:ACT_F32 f16:ACT_F16
 //@axis exact:EXACT fast:
 //@axis rows1:ROWS=1 rows4:ROWS=4
+//@axis quad: pair:PAIR
 //@skip f16 exact
+//@skip f32 rows1 pair
+#if defined(PAIR) && !defined(ACT_F16)
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#endif
 #include "exact.glsl"
 #include "types.glsl"
 
-layout(local_size_x_id = 0, local_size_y_id = 1) in;  // queries / ROWS, SPLIT
-layout(constant_id = 2) const uint HEAD4 = 10;   // quads of a head
-layout(constant_id = 3) const uint CHUNK4 = 10;  // quads of it that one invocation owns, at most 16
+layout(local_size_x_id = 0, local_size_y_id = 1) in;  // LANES, SPLIT
+layout(constant_id = 2) const uint HEAD = 10;   // words of a head
+layout(constant_id = 3) const uint CHUNK = 10;  // words of it that one invocation owns, at most 64 channels
 layout(constant_id = 4) const bool CAUSAL = false;
 const uint LANES = gl_WorkGroupSize.x;
 const uint SPLIT = gl_WorkGroupSize.y;
 
-layout(set = 0, binding = 0, std430) readonly buffer Q { ACT4 q[]; };
-layout(set = 0, binding = 1, std430) readonly buffer K { ACT4 k[]; };
-layout(set = 0, binding = 2, std430) readonly buffer V { ACT4 v[]; };
-layout(set = 0, binding = 3, std430) writeonly buffer Y { ACT4 y[]; };
+#ifndef PAIR
+#define WORD ACT4
+#define SECOND(x)
+vec4 first_quad(WORD w) { return load4(w); }
+WORD to_word(vec4 a, vec4 b) { return store4(a); }
+#elif defined(ACT_F16)
+#define WORD uvec4
+#define SECOND(x) x
+vec4 first_quad(WORD w) { return load4(w.xy); }
+vec4 second_quad(WORD w) { return load4(w.zw); }
+WORD to_word(vec4 a, vec4 b) { return uvec4(to_f16(a), to_f16(b)); }
+#else
+#define WORD u64vec4
+#define SECOND(x) x
+vec4 first_quad(WORD w) { return uintBitsToFloat(uvec4(unpackUint2x32(w.x), unpackUint2x32(w.y))); }
+vec4 second_quad(WORD w) { return uintBitsToFloat(uvec4(unpackUint2x32(w.z), unpackUint2x32(w.w))); }
+uint64_t pack2(vec2 v) { return packUint2x32(floatBitsToUint(v)); }
+WORD to_word(vec4 a, vec4 b) { return WORD(pack2(a.xy), pack2(a.zw), pack2(b.xy), pack2(b.zw)); }
+#endif
+
+layout(set = 0, binding = 0, std430) readonly buffer Q { WORD q[]; };
+layout(set = 0, binding = 1, std430) readonly buffer K { WORD k[]; };
+layout(set = 0, binding = 2, std430) readonly buffer V { WORD v[]; };
+layout(set = 0, binding = 3, std430) writeonly buffer Y { WORD y[]; };
 
 layout(push_constant) uniform Push {
-    uint q_base, k_base, v_base, y_base;  // quads
-    uint row4;                            // quads of a token, all heads
+    uint q_base, k_base, v_base, y_base;  // words
+    uint row_words;                       // of a token, all heads
     uint queries;                         // tokens in this dispatch
     uint first_query;                     // position of the first, for the causal mask
     uint keys;
@@ -35,7 +62,6 @@ layout(push_constant) uniform Push {
 
 const uint BLOCK = 8;
 const float MASKED = -1e30;
-
 
 // The scores' unit: base 2 where exp2 is the cheaper built-in.
 #ifdef EXACT
@@ -48,26 +74,39 @@ const float MASKED = -1e30;
 
 shared float shared_score[SPLIT > 1 ? SPLIT * BLOCK * LANES * ROWS : 1];
 
-// Statements for each row, key and quad, with literal indices: not every driver unrolls loops over local arrays.
+// Statements for each row, key and word, with literal indices: not every driver unrolls loops over local arrays.
 #if ROWS == 1
 #define EACH_ROW(M, a, b) M(0, a, b)
 #else
 #define EACH_ROW(M, a, b) M(0, a, b) M(1, a, b) M(2, a, b) M(3, a, b)
 #endif
 #define EACH_KEY(M, a) M(0, a) M(1, a) M(2, a) M(3, a) M(4, a) M(5, a) M(6, a) M(7, a)
-#define EACH_QUAD(M) \
-    M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
+#ifdef PAIR
+#define EACH_WORD(M, a) M(0, a) M(1, a) M(2, a) M(3, a) M(4, a) M(5, a) M(6, a) M(7, a)
+#else
+#define EACH_WORD(M, a) \
+    M(0, a) M(1, a) M(2, a) M(3, a) M(4, a) M(5, a) M(6, a) M(7, a) \
+    M(8, a) M(9, a) M(10, a) M(11, a) M(12, a) M(13, a) M(14, a) M(15, a)
+#endif
 
 // s += q . k, one channel after the other
+#define SCORE_QUAD(r, j, quad, k4) \
+    s[r][j] = s[r][j] + quad[r].x * k4.x; \
+    s[r][j] = s[r][j] + quad[r].y * k4.y; \
+    s[r][j] = s[r][j] + quad[r].z * k4.z; \
+    s[r][j] = s[r][j] + quad[r].w * k4.w;
 #define SCORE_ROW(r, j, unused) \
-    s[r][j] = s[r][j] + q4[r].x * k4.x; \
-    s[r][j] = s[r][j] + q4[r].y * k4.y; \
-    s[r][j] = s[r][j] + q4[r].z * k4.z; \
-    s[r][j] = s[r][j] + q4[r].w * k4.w;
+    SCORE_QUAD(r, j, q_first, k_first) \
+    SECOND(SCORE_QUAD(r, j, q_second, k_second))
 #define SCORE_KEY(j, unused) { \
-    PRECISE vec4 k4 = load4(k[key_at[j] + i]); \
+    const WORD word = k[key_at[j] + i]; \
+    PRECISE vec4 k_first = first_quad(word); \
+    SECOND(PRECISE vec4 k_second = second_quad(word);) \
     EACH_ROW(SCORE_ROW, j, 0) }
-#define LOAD_Q(r, unused, unused2) q4[r] = load4(q[query_at[r] + i]);
+#define LOAD_Q(r, unused, unused2) { \
+    const WORD word = q[query_at[r] + i]; \
+    q_first[r] = first_quad(word); \
+    SECOND(q_second[r] = second_quad(word);) }
 
 #define ZERO_SCORE(r, j, unused) s[r][j] = 0.0;
 #define ZERO_KEY(j, unused) EACH_ROW(ZERO_SCORE, j, 0)
@@ -78,53 +117,74 @@ shared float shared_score[SPLIT > 1 ? SPLIT * BLOCK * LANES * ROWS : 1];
 #define MAX_SCORE(r, j, unused) top[r] = max(top[r], s[r][j]);
 #define MAX_KEY(j, unused) EACH_ROW(MAX_SCORE, j, 0)
 
-#define WEIGH(r, j, unused) \
-    s[r][j] = weight_of(s[r][j] - top[r]); \
-    total[r] = total[r] + s[r][j];
+#define WEIGH(r, j, unused) { \
+    PRECISE float below = s[r][j] - top[r]; \
+    s[r][j] = weight_of(below); \
+    total[r] = total[r] + s[r][j]; }
 #define WEIGH_KEY(j, unused) EACH_ROW(WEIGH, j, 0)
 
 // o += weight * v, one key after the other
-#define GATHER_ROW(r, i, j) o[r][i] = o[r][i] + s[r][j] * v4;
+#define GATHER_ROW(r, j, i) \
+    o_first[r][i] = o_first[r][i] + s[r][j] * v_first; \
+    SECOND(o_second[r][i] = o_second[r][i] + s[r][j] * v_second;)
 #define GATHER_KEY(j, i) { \
-    PRECISE vec4 v4 = load4(v[value_at[j] + COLUMN(i)]); \
-    EACH_ROW(GATHER_ROW, i, j) }
-#define COLUMN(i) (CHUNK4 * SPLIT == HEAD4 ? chunk_at + i : min(chunk_at + i, HEAD4 - 1))
-#define GATHER_QUAD(i) if (i < CHUNK4) { EACH_KEY(GATHER_KEY, i) }
+    const WORD word = v[value_at[j] + COLUMN(i)]; \
+    PRECISE vec4 v_first = first_quad(word); \
+    SECOND(PRECISE vec4 v_second = second_quad(word);) \
+    EACH_ROW(GATHER_ROW, j, i) }
+#define COLUMN(i) (CHUNK * SPLIT == HEAD ? chunk_at + i : min(chunk_at + i, HEAD - 1))
+#define GATHER_WORD(i, unused) if (i < CHUNK) { EACH_KEY(GATHER_KEY, i) }
 
-#define RESCALE_ROW(r, i, unused) o[r][i] = o[r][i] * fade[r];
-#define RESCALE_QUAD(i) if (i < CHUNK4) { EACH_ROW(RESCALE_ROW, i, 0) }
-#define ZERO_ROW(r, i, unused) o[r][i] = vec4(0);
-#define ZERO_QUAD(i) EACH_ROW(ZERO_ROW, i, 0)
+#define FADE_ROW(r, i, unused) \
+    o_first[r][i] = o_first[r][i] * fade[r]; \
+    SECOND(o_second[r][i] = o_second[r][i] * fade[r];)
+#define FADE_WORD(i, unused) if (i < CHUNK) { EACH_ROW(FADE_ROW, i, 0) }
+#define ZERO_ROW(r, i, unused) \
+    o_first[r][i] = vec4(0); \
+    SECOND(o_second[r][i] = vec4(0);)
+#define ZERO_WORD(i, unused) EACH_ROW(ZERO_ROW, i, 0)
 
-#define KEY_AT(j, unused) key_at[j] = k_base + min(key0 + j, keys - 1) * row4 + head_at;
-#define VALUE_AT(j, unused) value_at[j] = v_base + min(first + j, keys - 1) * row4 + head_at;
+#define KEY_AT(j, unused) key_at[j] = k_base + min(key0 + j, keys - 1) * row_words + head_at;
+#define VALUE_AT(j, unused) value_at[j] = v_base + min(first + j, keys - 1) * row_words + head_at;
 
-#define FADE(r, a, b) \
-    fade[r] = weight_of(before[r] - top[r]); \
-    total[r] = total[r] * fade[r];
+#define KEEP(r, a, b) before[r] = top[r];
 #define RISEN(r, a, b) risen = risen || top[r] != before[r];
+#define FADE(r, a, b) { \
+    PRECISE float below = before[r] - top[r]; \
+    fade[r] = weight_of(below); \
+    total[r] = total[r] * fade[r]; }
 
 #define PUT(r, j, unused) shared_score[((part * BLOCK + j) * ROWS + r) * LANES + lane] = s[r][j];
 #define PUT_KEY(j, unused) EACH_ROW(PUT, j, 0)
 #define GET(r, j, unused) s[r][j] = shared_score[((t * BLOCK + j) * ROWS + r) * LANES + lane];
 #define GET_KEY(j, unused) EACH_ROW(GET, j, 0)
 
+#define START(r, a, b) \
+    query[r] = min(tile + r * LANES + lane, queries - 1); \
+    query_at[r] = q_base + query[r] * row_words + head_at; \
+    top[r] = MASKED; \
+    total[r] = 0.0;
+#define STORE(i, r) if (i < CHUNK && chunk_at + i < HEAD) { \
+    PRECISE vec4 y_first = o_first[r][i] * inverse, y_second = y_first; \
+    SECOND(y_second = o_second[r][i] * inverse;) \
+    y[y_at + i] = to_word(y_first, y_second); }
+#define FINISH(r, a, b) if (tile + r * LANES + lane < queries) { \
+    const uint y_at = y_base + query[r] * row_words + head_at + chunk_at; \
+    PRECISE float inverse = m_recip(total[r]); \
+    EACH_WORD(STORE, r) }
+
 void main() {
     const uint lane = gl_LocalInvocationID.x, part = gl_LocalInvocationID.y;
-    const uint head_at = gl_WorkGroupID.y * HEAD4, chunk_at = part * CHUNK4;
+    const uint head_at = gl_WorkGroupID.y * HEAD, chunk_at = part * CHUNK;
     PRECISE float unit = scale * SCORE_UNIT;
     uint query[ROWS], query_at[ROWS], key_at[BLOCK], value_at[BLOCK];
     PRECISE float s[ROWS][BLOCK], top[ROWS], before[ROWS], fade[ROWS], total[ROWS];
-    PRECISE vec4 q4[ROWS], o[ROWS][16];
+    PRECISE vec4 q_first[ROWS], o_first[ROWS][16];
+    SECOND(PRECISE vec4 q_second[ROWS]; PRECISE vec4 o_second[ROWS][8];)
 
     const uint tile = gl_WorkGroupID.x * LANES * ROWS;
-#define START(r, a, b) \
-    query[r] = min(tile + r * LANES + lane, queries - 1); \
-    query_at[r] = q_base + query[r] * row4 + head_at; \
-    top[r] = MASKED; \
-    total[r] = 0.0;
     EACH_ROW(START, 0, 0)
-    EACH_QUAD(ZERO_QUAD)
+    EACH_WORD(ZERO_WORD, 0)
 
     const uint last_query = min(tile + ROWS * LANES, queries) - 1;
     const uint end = CAUSAL ? min(keys, first_query + last_query + 1) : keys;
@@ -132,12 +192,11 @@ void main() {
         const uint key0 = block + part * BLOCK;
         EACH_KEY(KEY_AT, 0)
         EACH_KEY(ZERO_KEY, 0)
-        for (uint i = 0; i < HEAD4; ++i) {
+        for (uint i = 0; i < HEAD; ++i) {
             EACH_ROW(LOAD_Q, 0, 0)
             EACH_KEY(SCORE_KEY, 0)
         }
         EACH_KEY(MASK_KEY, 0)
-#define KEEP(r, a, b) before[r] = top[r];
         EACH_ROW(KEEP, 0, 0)
         if (SPLIT == 1) {
             EACH_KEY(MAX_KEY, 0)
@@ -153,39 +212,23 @@ void main() {
         EACH_ROW(RISEN, 0, 0)
         if (risen) {
             EACH_ROW(FADE, 0, 0)
-            EACH_QUAD(RESCALE_QUAD)
+            EACH_WORD(FADE_WORD, 0)
         }
         if (SPLIT == 1) {
             const uint first = block;
             EACH_KEY(VALUE_AT, 0)
             EACH_KEY(WEIGH_KEY, 0)
-            EACH_QUAD(GATHER_QUAD)
+            EACH_WORD(GATHER_WORD, 0)
         } else {
             for (uint t = 0; t < SPLIT; ++t) {
                 const uint first = block + t * BLOCK;
                 EACH_KEY(VALUE_AT, 0)
                 EACH_KEY(GET_KEY, 0)
                 EACH_KEY(WEIGH_KEY, 0)
-                EACH_QUAD(GATHER_QUAD)
+                EACH_WORD(GATHER_WORD, 0)
             }
             barrier();
         }
     }
-
-#define FINISH(r, a, b) \
-    if (tile + r * LANES + lane < queries) { \
-        const uint y_at = y_base + query[r] * row4 + head_at + chunk_at; \
-        PRECISE float inverse = m_recip(total[r]); \
-        EACH_QUAD(STORE_##r) \
-    }
-#define STORE(r, i) \
-    if (i < CHUNK4 && chunk_at + i < HEAD4) { \
-        PRECISE vec4 out4 = o[r][i] * inverse; \
-        y[y_at + i] = store4(out4); \
-    }
-#define STORE_0(i) STORE(0, i)
-#define STORE_1(i) STORE(1, i)
-#define STORE_2(i) STORE(2, i)
-#define STORE_3(i) STORE(3, i)
     EACH_ROW(FINISH, 0, 0)
 }

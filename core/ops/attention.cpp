@@ -9,7 +9,7 @@ namespace {
 
 struct AttentionPush {
     std::uint32_t q_base, k_base, v_base, y_base;
-    std::uint32_t row4;
+    std::uint32_t row_words;
     std::uint32_t queries, first_query, keys;
     float scale;
 };
@@ -29,6 +29,10 @@ std::string check(const Graph& g, TensorId q, TensorId k, TensorId v, std::uint3
     return {};
 }
 
+std::uint32_t chunk_quads(std::uint32_t head_size) {
+    return static_cast<std::uint32_t>(divide_up(head_size / 4, attention_split(head_size)));
+}
+
 }  // namespace
 
 std::uint32_t attention_split(std::uint32_t head_size) {
@@ -39,28 +43,28 @@ std::uint32_t attention_split(std::uint32_t head_size) {
     return least;
 }
 
-std::vector<AttentionVariant> attention_variants(const Capabilities& caps, std::uint32_t head_size) {
-    const std::uint32_t split = attention_split(head_size);
+std::vector<AttentionVariant> attention_variants(const Capabilities& caps, std::uint32_t head_size, DType type) {
+    const std::uint32_t split = attention_split(head_size), chunk4 = chunk_quads(head_size);
+    // Two quads at a time: an even number of them in a head and in each part. 64-bit integers carry two of f32.
+    const bool pairs = head_size % 8 == 0 && chunk4 % 2 == 0;
     std::vector<AttentionVariant> legal;
     const auto offer = [&](const AttentionVariant& v) {
         const std::uint32_t shared = split > 1 ? 4 * split * kBlock * v.lanes * v.rows : 4;
         if (v.lanes * split > caps.max_workgroup_invocations || v.lanes > caps.max_workgroup_size[0] ||
             split > caps.max_workgroup_size[1] || shared > caps.max_shared_memory)
             return;
+        if (v.pair && (!pairs || (type == DType::f32 && (v.rows == 1 || !caps.int64)))) return;
         if (std::find(legal.begin(), legal.end(), v) == legal.end()) legal.push_back(v);
     };
     // On a processor a load is what costs, and four queries share it; registers spill to its first cache. A GPU has
-    // no room for four queries' outputs, but many invocations to share a cache line; and a processor driver of narrow
-    // vectors takes minutes and gigabytes to compile four queries' code.
+    // no room for four queries' outputs, but many invocations to share a cache line.
     const std::uint32_t native = std::max(1u, caps.subgroup_size);
-    if (caps.type == DeviceType::cpu && native >= 8) offer({4, native});
-    const std::uint32_t wide = std::max(native, 64u / split);
-    offer({1, wide});
-    for (const std::uint32_t lanes : {native, 64u, 32u, 16u, 8u}) {
-        offer({1, lanes});
-        offer({4, lanes});
-    }
-    offer({1, 1});
+    if (caps.type == DeviceType::cpu)
+        for (const bool pair : {true, false}) offer({4, native, pair});
+    for (const bool pair : {true, false}) offer({1, std::max(native, 64u / split), pair});
+    offer({4, native, false});
+    offer({1, native, false});
+    offer({1, 1, false});
     return legal;
 }
 
@@ -76,10 +80,11 @@ TensorId attention_with(Graph& g, TensorId q, TensorId k, TensorId v, const Atte
                     Code::missing_feature);
 
     const TensorId y = g.transient(sq, g.dtype(q));
-    const std::string module =
-        module_name("attention", {name_of(g.dtype(q)), mode_of(g), variant.rows == 1 ? "rows1" : "rows4"});
-    const std::vector<std::uint32_t> constants{variant.lanes, split, head / 4,
-                                               static_cast<std::uint32_t>(divide_up(head / 4, split)),
+    const std::string module = module_name(
+        "attention",
+        {name_of(g.dtype(q)), mode_of(g), variant.rows == 1 ? "rows1" : "rows4", variant.pair ? "pair" : "quad"});
+    const std::uint32_t word = variant.pair ? 2 : 1;  // quads
+    const std::vector<std::uint32_t> constants{variant.lanes, split, head / 4 / word, chunk_quads(head) / word,
                                                options.causal ? 1u : 0u};
     const float scale = options.scale != 0 ? options.scale : 1 / std::sqrt(static_cast<float>(head));
     const std::uint32_t tile = variant.lanes * variant.rows;
@@ -89,13 +94,16 @@ TensorId attention_with(Graph& g, TensorId q, TensorId k, TensorId v, const Atte
         const std::uint32_t piece = g.rows_per_dispatch(sq.tokens(), sq.c * size_of(g.dtype(q)), row_flops, tile);
         for_pieces(sq.tokens(), piece, [&](std::uint64_t first, std::uint64_t count) {
             RowBindings b(g);
-            AttentionPush push{
-                0,    0,    0, 0, sq.c / 4, static_cast<std::uint32_t>(count), static_cast<std::uint32_t>(first),
-                keys, scale};
-            push.q_base = b.rows(q, n * sq.tokens() + first, count, sq.c, Access::read);
-            push.k_base = b.rows(k, std::uint64_t(n) * keys, keys, sq.c, Access::read);
-            push.v_base = b.rows(v, std::uint64_t(n) * keys, keys, sq.c, Access::read);
-            push.y_base = b.rows(y, n * sq.tokens() + first, count, sq.c, Access::write);
+            AttentionPush push{};
+            push.row_words = sq.c / 4 / word;
+            push.queries = static_cast<std::uint32_t>(count);
+            push.first_query = static_cast<std::uint32_t>(first);
+            push.keys = keys;
+            push.scale = scale;
+            push.q_base = b.rows(q, n * sq.tokens() + first, count, sq.c, Access::read) / word;
+            push.k_base = b.rows(k, std::uint64_t(n) * keys, keys, sq.c, Access::read) / word;
+            push.v_base = b.rows(v, std::uint64_t(n) * keys, keys, sq.c, Access::read) / word;
+            push.y_base = b.rows(y, n * sq.tokens() + first, count, sq.c, Access::write) / word;
             node.dispatches.push_back(make_dispatch(
                 module, constants, std::move(b), push,
                 {static_cast<std::uint32_t>(divide_up(count, tile)), options.heads, 1}, row_flops * double(count)));
@@ -108,7 +116,8 @@ TensorId attention_with(Graph& g, TensorId q, TensorId k, TensorId v, const Atte
 TensorId attention(Graph& g, TensorId q, TensorId k, TensorId v, const AttentionOptions& options) {
     if (!check_activations(g, "attention", {q, k, v})) return {};
     if (const std::string wrong = check(g, q, k, v, options.heads); !wrong.empty()) return fail(g, "attention", wrong);
-    return attention_with(g, q, k, v, options, attention_variants(g.caps(), g.shape(q).c / options.heads).front());
+    return attention_with(g, q, k, v, options,
+                          attention_variants(g.caps(), g.shape(q).c / options.heads, g.dtype(q)).front());
 }
 
 }  // namespace pumice::ops

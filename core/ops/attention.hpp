@@ -12,6 +12,7 @@ namespace pumice::ops {
 struct AttentionVariant {
     std::uint32_t rows = 1;   ///< queries of one invocation: ROWS in shaders/attention.comp
     std::uint32_t lanes = 8;  ///< invocations of a workgroup along the queries
+    bool pair = false;        ///< loads are of two quads of channels: PAIR there
     friend bool operator==(const AttentionVariant&, const AttentionVariant&) = default;
 };
 
@@ -20,7 +21,7 @@ struct AttentionVariant {
 std::uint32_t attention_split(std::uint32_t head_size);
 
 /// What the device's record allows, the one to take unmeasured first. Never empty.
-std::vector<AttentionVariant> attention_variants(const Capabilities&, std::uint32_t head_size);
+std::vector<AttentionVariant> attention_variants(const Capabilities&, std::uint32_t head_size, DType);
 
 /// attention() with a variant of the caller's choice, which must be one of attention_variants().
 TensorId attention_with(Graph&, TensorId q, TensorId k, TensorId v, const AttentionOptions&, const AttentionVariant&);

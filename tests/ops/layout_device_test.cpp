@@ -1,0 +1,204 @@
+// The operators that move elements: upsample_nearest, concat, nchw_to_nhwc, nhwc_to_nchw; and those that make them:
+// embedding, timestep_embedding, random_normal.
+#include <array>
+#include <cmath>
+
+#include "base/exact_math.hpp"
+#include "diffusion/rng.hpp"
+#include "npy.hpp"
+#include "ops/exact_reference.hpp"
+#include "ops/op_fixture.hpp"
+#include "ops/ops.hpp"
+
+using namespace pumice;
+using namespace pumice::test;
+
+TEST_CASE("upsample_nearest to any size", "[ops]") {
+    struct Case {
+        Shape in;
+        std::uint32_t h, w;
+        Limits limits;
+    };
+    const Case cases[] = {{{2, 8, 8, 320}, 16, 16, {}},
+                          {{1, 3, 5, 8}, 7, 9, {}},                            // a skip of odd size
+                          {{2, 9, 7, 4}, 4, 3, {}},                            // smaller
+                          {{3, 8, 16, 32}, 16, 32, {.binding_bytes = 16384}},  // cut by rows across pictures
+                          {{2, 31, 16, 16}, 15, 16, {.binding_bytes = 8192}},
+                          {{1, 8, 8, 16}, 16, 16, {.workgroups = 2}}};
+    for (const DType type : {DType::f32, DType::f16})
+        for (const Case& c : cases) {
+            INFO(c.in.h << "x" << c.in.w << " to " << c.h << "x" << c.w);
+            OpTest t(Precision::fp32, c.limits);
+            const auto x = OpTest::stored(normal_values(c.in.elements(), 1), type);
+            const TensorId y = ops::upsample_nearest(t.g, t.input(c.in, type, x), c.h, c.w);
+            CHECK(t.g.shape(y) == Shape{c.in.n, c.h, c.w, c.in.c});
+            t.run({y});
+            std::vector<float> want;
+            for (std::uint32_t n = 0; n < c.in.n; ++n)
+                for (std::uint32_t i = 0; i < c.h; ++i)
+                    for (std::uint32_t j = 0; j < c.w; ++j)
+                        for (std::uint32_t k = 0; k < c.in.c; ++k)
+                            want.push_back(
+                                x[((std::size_t(n) * c.in.h + i * c.in.h / c.h) * c.in.w + j * c.in.w / c.w) * c.in.c +
+                                  k]);
+            check_same_bits(t.floats(y), want);
+        }
+}
+
+TEST_CASE("concat", "[ops]") {
+    struct Case {
+        Shape a;
+        std::uint32_t cb;
+        Limits limits;
+    };
+    const Case cases[] = {{{2, 8, 8, 1280}, 640, {}},
+                          {{1, 3, 5, 4}, 12, {}},
+                          {{3, 9, 7, 36}, 64, {.binding_bytes = 8192}},
+                          {{1, 8, 8, 16}, 4, {.workgroups = 2}}};
+    for (const DType type : {DType::f32, DType::f16})
+        for (const Case& c : cases) {
+            OpTest t(Precision::fp32, c.limits);
+            Shape sb = c.a;
+            sb.c = c.cb;
+            const auto a = OpTest::stored(normal_values(c.a.elements(), 1), type);
+            const auto b = OpTest::stored(normal_values(sb.elements(), 2), type);
+            const TensorId y = ops::concat(t.g, t.input(c.a, type, a), t.input(sb, type, b));
+            CHECK(t.g.shape(y).c == c.a.c + c.cb);
+            t.run({y});
+            std::vector<float> want;
+            for (std::size_t r = 0; r < c.a.rows(); ++r) {
+                want.insert(want.end(), a.begin() + std::ptrdiff_t(r * c.a.c),
+                            a.begin() + std::ptrdiff_t((r + 1) * c.a.c));
+                want.insert(want.end(), b.begin() + std::ptrdiff_t(r * c.cb),
+                            b.begin() + std::ptrdiff_t((r + 1) * c.cb));
+            }
+            check_same_bits(t.floats(y), want);
+        }
+}
+
+TEST_CASE("NCHW to NHWC and back", "[ops]") {
+    for (const Limits& limits : {Limits{}, Limits{.binding_bytes = 8192}, Limits{.workgroups = 1}})
+        for (const Shape shape : {Shape{2, 8, 8, 4}, Shape{3, 5, 7, 12}, Shape{1, 1, 1, 4}}) {
+            OpTest t(Precision::fp32, limits);
+            const auto x = normal_values(shape.elements(), 1);
+            const TensorId y =
+                ops::nchw_to_nhwc(t.g, t.input({1, 1, 1, std::uint32_t(x.size())}, DType::f32, x), shape);
+            CHECK(t.g.shape(y) == shape);
+            const TensorId z = ops::nhwc_to_nchw(t.g, y);
+            t.run({y, z});
+            std::vector<float> want(x.size());
+            const std::size_t pixels = shape.tokens();
+            for (std::size_t n = 0; n < shape.n; ++n)
+                for (std::size_t p = 0; p < pixels; ++p)
+                    for (std::size_t c = 0; c < shape.c; ++c)
+                        want[(n * pixels + p) * shape.c + c] = x[(n * shape.c + c) * pixels + p];
+            check_same_bits(t.floats(y), want);
+            check_same_bits(t.floats(z), x);
+        }
+}
+
+TEST_CASE("embedding from tables of every type, in pieces where a table is too large to bind", "[ops]") {
+    struct Case {
+        std::uint32_t vocabulary, k, n, tokens;
+        Limits limits;
+    };
+    const Case cases[] = {
+        {500, 768, 2, 77, {}}, {300, 16, 3, 77, {.binding_bytes = 16384}}, {40, 4, 1, 5, {.workgroups = 1}}};
+    for (const Precision p : {Precision::exact, Precision::fp32, Precision::fp16})
+        for (const Case& c : cases)
+            for (const DType table_type : {DType::f32, DType::f16, DType::bf16})
+                for (const DType position_type : {DType::f32, DType::f16}) {
+                    INFO(name(p) << " k " << c.k << " types " << int(table_type) << " " << int(position_type));
+                    OpTest t(p, c.limits);
+                    const auto table = OpTest::stored(normal_values(std::size_t(c.vocabulary) * c.k, 1), table_type);
+                    const auto positions = OpTest::stored(normal_values(std::size_t(77) * c.k, 2), position_type);
+                    std::vector<std::int32_t> tokens(std::size_t(c.n) * c.tokens);
+                    for (std::size_t i = 0; i < tokens.size(); ++i)
+                        tokens[i] = std::int32_t((i * 37 + 11) % c.vocabulary);
+                    tokens.front() = std::int32_t(c.vocabulary - 1);
+                    tokens.back() = 0;
+                    const TensorId y =
+                        ops::embedding(t.g, t.input_raw({c.n, 1, c.tokens, 1}, DType::i32, tokens),
+                                       t.table(table, c.k, table_type), t.table(positions, c.k, position_type));
+                    CHECK(t.g.shape(y) == Shape{c.n, 1, c.tokens, c.k});
+                    t.run({y});
+                    std::vector<float> want;
+                    for (std::size_t i = 0; i < tokens.size(); ++i)
+                        for (std::size_t k = 0; k < c.k; ++k)
+                            want.push_back(table[std::size_t(tokens[i]) * c.k + k] + positions[i % c.tokens * c.k + k]);
+                    if (p == Precision::fp16)
+                        check_close(t.floats(y), std::vector<double>(want.begin(), want.end()), 1e-4, 1e-3);
+                    else
+                        check_same_bits(t.floats(y), want);
+                }
+}
+
+TEST_CASE("timestep_embedding: cosines, then sines", "[ops]") {
+    ops::ExactFunctions exact;
+    for (const std::uint32_t dim : {320u, 32u, 4u}) {
+        OpTest t(Precision::fp32);
+        const std::vector<float> times{0, 1, 999, 500.25f, 0.001f, 37.5f};
+        const auto n = std::uint32_t(times.size());
+        const TensorId y = ops::timestep_embedding(t.g, t.input({1, 1, 1, n}, DType::f32, times), n, dim);
+        CHECK(t.g.shape(y) == Shape{n, 1, 1, dim});
+        t.run({y});
+        std::vector<float> bits;
+        std::vector<double> want;
+        const std::uint32_t half = dim / 2;
+        for (const float time : times) {
+            for (std::uint32_t i = 0; i < dim; ++i) {
+                const float numerator = -9.21034037f * float(i % half);
+                const float angle = time * exact.exact_exp(exact.exact_div(numerator, float(half)));
+                bits.push_back(i < half ? exact.exact_cos(angle) : exact.exact_sin(angle));
+                const double f = std::pow(10000.0, -double(i % half) / half);
+                want.push_back(i < half ? std::cos(time * f) : std::sin(time * f));
+            }
+        }
+        check_same_bits(t.floats(y), bits);
+        // An angle near 1000 in float is good to 3e-5, its frequency to 1e-7.
+        check_close(t.floats(y), want, 1.5e-4, 0);
+    }
+}
+
+TEST_CASE("random_normal draws what the CUDA generator draws", "[ops]") {
+    struct Case {
+        std::uint64_t seed;
+        Shape shape;
+        const char* file;
+    };
+    const Case cases[] = {{0, {1, 1, 3, 4}, "philox_0_1x4x1x3"},
+                          {1, {1, 8, 8, 4}, "philox_1_1x4x8x8"},
+                          {42, {1, 9, 13, 4}, "philox_42_1x4x9x13"},
+                          {1234567890, {1, 64, 64, 4}, "philox_1234567890_1x4x64x64"},
+                          {4294967301, {1, 8, 8, 4}, "philox_4294967301_1x4x8x8"}};
+    for (const Case& c : cases) {
+        INFO(c.file);
+        const auto golden =
+            value_or_fail(read_npy<float>(std::string(PUMICE_TEST_DATA "/goldens/rng/") + c.file + ".npy"));
+        OpTest t(Precision::fp32, {.binding_bytes = 8192});
+        const TensorId y = ops::random_normal(t.g, c.shape, std::array{c.seed}, 0);
+        t.run({y});
+        std::vector<double> want(golden.data.size());
+        const std::size_t pixels = c.shape.tokens();
+        for (std::size_t i = 0; i < want.size(); ++i) want[i % pixels * 4 + i / pixels] = golden.data[i];
+        check_close(t.floats(y), want, 2e-6, 0);
+    }
+}
+
+TEST_CASE("random_normal agrees with the host's generator, also in later draws and batches", "[ops]") {
+    const Shape shape{3, 128, 128, 4};
+    const std::array<std::uint64_t, 3> seeds{7, 0xffffffffffffffffu, 1ull << 40};
+    for (const std::uint32_t draw : {0u, 5u}) {
+        OpTest t(Precision::exact);
+        const TensorId y = ops::nhwc_to_nchw(t.g, ops::random_normal(t.g, shape, seeds, draw));
+        t.run({y});
+        std::vector<double> want;
+        for (const std::uint64_t seed : seeds) {
+            NoiseSource source(RngKind::philox, seed);
+            std::vector<float> noise(shape.elements() / shape.n);
+            for (std::uint32_t i = 0; i <= draw; ++i) source.normal(noise);
+            want.insert(want.end(), noise.begin(), noise.end());
+        }
+        check_close(t.floats(y), want, 2e-6, 0);
+    }
+}
