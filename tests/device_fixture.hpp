@@ -1,5 +1,6 @@
 // The device that all device tests share. Which driver it comes from is the environment's business (VK_DRIVER_FILES,
-// set by ctest: drivers.cmake); PUMICE_TEST_DEVICE chooses among several devices of one driver.
+// set by ctest: drivers.cmake); PUMICE_TEST_DEVICE chooses among several devices of one driver; with
+// PUMICE_TEST_GPU_ASSISTED set, shaders are instrumented too (slow): reads and writes outside a binding are messages.
 #pragma once
 
 #include <memory>

@@ -61,6 +61,7 @@ Gpu& gpu() {
     InstanceOptions options;
     options.validation = Instance::validation_available();
     if (!options.validation) std::fprintf(stderr, "the validation layer is not installed: nothing is validated\n");
+    options.gpu_assisted = options.validation && std::getenv("PUMICE_TEST_GPU_ASSISTED");
     options.on_validation_message = on_validation_message;
     auto instance = value_of(Instance::create(options));
     const char* wanted = std::getenv("PUMICE_TEST_DEVICE");

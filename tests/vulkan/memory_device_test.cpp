@@ -150,12 +150,14 @@ TEST_CASE("absurd sizes are refused", "[vulkan]") {
     CHECK(nothing.error().code == Code::invalid_argument);
 }
 
-TEST_CASE("free device memory shrinks as it is taken", "[vulkan]") {
+TEST_CASE("free device memory never counts what is taken", "[vulkan]") {
     const auto device = fresh_device();
-    const std::uint64_t before = device->allocator().device_bytes_free();
-    CHECK(before > 0);
+    const Capabilities& caps = device->caps();
+    const std::uint64_t heap = caps.heaps[caps.memory_types[memory_types_for(caps, Intent::device).front()].heap].size;
+    CHECK(device->allocator().device_bytes_free() > 0);
     const auto taken = make(*device, 48 * kMiB);
-    CHECK(device->allocator().device_bytes_free() < before);
+    // A budget moves with what other programs do; the heap's size and the limit do not.
+    CHECK(device->allocator().device_bytes_free() <= heap - 48 * kMiB);
     device->allocator().set_limit(50 * kMiB);
     CHECK(device->allocator().device_bytes_free() <= 2 * kMiB);
 }
