@@ -92,9 +92,11 @@ Status all_cases(Suite& suite) {
     PUMICE_ASSIGN(const auto cases, suite.json("sampler/samplers.json"));
     for (const char* input : {"samplers", "noise0", "timesteps", "sigmas_karras", "sigmas_exponential"})
         suite.helper(std::string("sampler/") + input);
-    for (const auto& [name, settings] : cases.items())
+    for (const auto& entry : cases.items()) {
+        const std::string name = entry.key();
         if (kRuns.contains(name) && suite.wanted("sampler/" + name))
-            suite.run("sampler/" + name, [&] { return run_case(suite, name, settings); });
+            suite.run("sampler/" + name, [&] { return run_case(suite, name, entry.value()); });
+    }
     return {};
 }
 

@@ -22,14 +22,13 @@ struct Difference {
 
 Difference difference(std::span<const float> got, std::span<const float> expected) {
     Difference d;
-    double sum = 0, squares = 0, mean = 0, spread = 0;
+    double squares = 0, mean = 0, spread = 0;
     const auto n = static_cast<double>(expected.size());
     for (const float v : expected) mean += v / n;
     for (std::size_t i = 0; i < expected.size(); ++i) {
         if (!std::isfinite(got[i])) d.finite = false;
         const double e = std::abs(double(got[i]) - double(expected[i]));
         d.largest = std::max(d.largest, e);
-        sum += e;
         squares += e * e;
         spread += (expected[i] - mean) * (expected[i] - mean);
     }
