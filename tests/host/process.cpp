@@ -97,17 +97,17 @@ Finished run(const Run& wanted) {
         for (std::size_t i = 0; i < open.size(); ++i)
             if (open[i].fd >= 0 && open[i].revents && !take(open[i].fd, i == 0 ? finished.out : finished.err))
                 open[i].fd = -1;
-        if (!wanted.interrupt_after.empty() && !interrupted &&
-            finished.err.find(wanted.interrupt_after) != std::string::npos) {
+        const auto said = [&](const std::string& text) { return finished.err.find(text) != std::string::npos; };
+        if (!wanted.interrupt_after.empty() && !interrupted && said(wanted.interrupt_after)) {
             ::kill(child, wanted.signal);
             interrupted = Clock::now();
         }
+        if (interrupted && finished.seconds_to_cancel < 0 && said("pumice: cancelled\n"))
+            finished.seconds_to_cancel = std::chrono::duration<double>(Clock::now() - *interrupted).count();
     }
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
-    if (interrupted)
-        finished.seconds_after_interrupt = std::chrono::duration<double>(Clock::now() - *interrupted).count();
     finished.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return finished;
 }

@@ -24,7 +24,9 @@ struct Run {
 struct Finished {
     int status = -1;  ///< exit status; 128 + signal when a signal ended it
     std::string out, err;
-    double seconds_after_interrupt = 0;
+    /// From the signal until the program said so; -1: never. Its end may come later: Mesa's shader cache is written by
+    /// a thread of the lowest priority, which on a busy machine takes long even to die.
+    double seconds_to_cancel = -1;
 };
 
 /// Waits for the end. Throws std::runtime_error when the program cannot be started.
