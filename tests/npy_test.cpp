@@ -43,7 +43,7 @@ TEST_CASE("a .npy file is read with its shape") {
 
 TEST_CASE("damaged .npy files are refused") {
     const std::string data(24, '\0');
-    const auto code_of = [&data](const std::string& dictionary, const std::string& bytes) {
+    const auto code_of = [](const std::string& dictionary, const std::string& bytes) {
         const File file(dictionary, bytes);
         return read_npy<float>(file.path).error().code;
     };
