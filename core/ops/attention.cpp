@@ -57,12 +57,14 @@ std::vector<AttentionVariant> attention_variants(const Capabilities& caps, std::
         if (std::find(legal.begin(), legal.end(), v) == legal.end()) legal.push_back(v);
     };
     // On a processor a load is what costs, and four queries share it; registers spill to its first cache. A GPU has
-    // no room for four queries' outputs, but many invocations to share a cache line.
+    // no room for four queries' outputs, but many invocations to share a cache line; and a processor driver of narrow
+    // vectors takes minutes and gigabytes to compile four queries' code, so there it is not offered at all.
     const std::uint32_t native = std::max(1u, caps.subgroup_size);
-    if (caps.type == DeviceType::cpu)
+    const bool processor = caps.type == DeviceType::cpu, four = !processor || native >= 8;
+    if (processor && four)
         for (const bool pair : {true, false}) offer({4, native, pair});
     for (const bool pair : {true, false}) offer({1, std::max(native, 64u / split), pair});
-    offer({4, native, false});
+    if (four) offer({4, native, false});
     offer({1, native, false});
     offer({1, 1, false});
     return legal;

@@ -20,6 +20,9 @@
 // condition ? a : b without a branch: a driver may spend minutes on branches among many live registers.
 float pick(bool condition, float a, float b) { return mix(b, a, condition); }
 
+// A whole number's integer; 0 for NaN and from 2^30 on, where int() has no defined value.
+int exact_int(float n) { return int(pick(abs(n) < 1073741824.0f, n, 0.0f)); }
+
 // 1/x to 1.1 ulp for 2^-125 <= |x| <= 2^125; NaN for NaN. The guess is the reversed exponent (12 % off); each Newton
 // step squares its error.
 float exact_recip(float x) {
@@ -57,7 +60,7 @@ float exact_sqrt(float x) {
     return s;
 }
 
-// exp(x) to 1.5 ulp; exp(88) above 88, 0 below -87. x = n ln2 + r, ln2 in two parts of which the first has 9 bits, so
+// exp(x) to 1.5 ulp; exp(88) above 88, 0 below -87, NaN for NaN. x = n ln2 + r, ln2 in two parts of which the first has 9 bits, so
 // that n times it is without error; polynomial (exp(r) - 1 - r) / r^2 on [-ln2/2, ln2/2].
 float exact_exp(float x) {
     precise float c = pick(x > 88.0f, 88.0f, pick(x < -87.0f, -87.0f, x));
@@ -69,7 +72,7 @@ float exact_exp(float x) {
     p = p * r + 0.166666314f;
     p = p * r + 0.5f;
     precise float e = 1.0f + (r + r * r * p);
-    precise float y = e * uintBitsToFloat(uint(int(n) + 127) << 23);
+    precise float y = e * uintBitsToFloat(uint(exact_int(n) + 127) << 23);
     return pick(x < -87.0f, 0.0f, y);
 }
 
@@ -139,14 +142,14 @@ float exact_cos_part(float r) {
 float exact_sin(float x) {
     float turns = exact_quarter_turns(x);
     float r = exact_angle_rest(x, turns);
-    int q = int(turns) & 3;
+    int q = exact_int(turns) & 3;
     float y = pick((q & 1) == 0, exact_sin_part(r), exact_cos_part(r));
     return pick((q & 2) == 0, y, -y);
 }
 float exact_cos(float x) {
     float turns = exact_quarter_turns(x);
     float r = exact_angle_rest(x, turns);
-    int q = int(turns) & 3;
+    int q = exact_int(turns) & 3;
     float y = pick((q & 1) == 0, exact_cos_part(r), exact_sin_part(r));
     return pick(q == 0 || q == 3, y, -y);
 }
