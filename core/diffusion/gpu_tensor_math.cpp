@@ -73,7 +73,8 @@ GpuTensorMath::~GpuTensorMath() = default;
 
 Result<std::unique_ptr<GpuTensorMath>> GpuTensorMath::create(std::shared_ptr<Device> device, KernelCache& kernels,
                                                              Shape shape, Precision precision, DrawNoise draw,
-                                                             DrawBrownian draw_brownian) {
+                                                             DrawBrownian draw_brownian,
+                                                             std::uint32_t terms_a_dispatch) {
     if (shape.elements() == 0 || shape.c % 4 != 0)
         return Error{Code::invalid_argument,
                      fmt::format("latents of {} x {} x {} x {} (n, h, w, c): c must be a multiple of 4", shape.n,
@@ -82,6 +83,7 @@ Result<std::unique_ptr<GpuTensorMath>> GpuTensorMath::create(std::shared_ptr<Dev
         new GpuTensorMath(std::move(device), kernels, shape, precision,
                                                           std::move(draw), std::move(draw_brownian)));
     Device& on = *math->device_;
+    math->eight_terms_ = terms_a_dispatch >= 8;
     PUMICE_ASSIGN(math->weights_, new_range(on, kRows * kMaxTerms * sizeof(float), Intent::shared, "sampler weights"));
     PUMICE_ASSIGN(math->norms_,
                   new_range(on, ops::norms_shape(shape).elements() * sizeof(float), Intent::shared, "sampler norms"));
@@ -145,7 +147,7 @@ void GpuTensorMath::build(Graph& graph, const Key& key) const {
             terms.push_back(at == i ? tensor(graph, key[i]) : at == 1 ? latent : terms[at - 2]);
         }
         const TensorId weights = graph.external({1, 1, 1, kRows * kMaxTerms}, DType::f32, weights_, "weights");
-        if (terms.size() <= 4 || ops::combines_eight(graph)) {
+        if (terms.size() <= 4 || (eight_terms_ && ops::combines_eight(graph))) {
             ops::linear_combination_by(graph, terms, weights, 0, latent);
             return;
         }

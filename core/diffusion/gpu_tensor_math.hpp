@@ -30,10 +30,12 @@ DrawBrownian brownian_from(const NoiseOptions& options, Shape latents);
 /// on the host, whose numbers are the same for every device, and uploaded.
 class GpuTensorMath final : public TensorMath {
 public:
-    /// shape.c is a multiple of 4. The kernels outlive this. In Precision::exact results are the same bits on every
+    /// shape.c is a multiple of 4. The kernels outlive this. Sums of more than four terms take several dispatches where
+    /// the device has too few bindings, or with terms_a_dispatch 4; the results are the same. In Precision::exact results are the same bits on every
     /// driver.
     static Result<std::unique_ptr<GpuTensorMath>> create(std::shared_ptr<Device>, KernelCache&, Shape, Precision,
-                                                         DrawNoise, DrawBrownian = {});
+                                                         DrawNoise, DrawBrownian = {},
+                                                         std::uint32_t terms_a_dispatch = 8);
     ~GpuTensorMath() override;
 
     Result<Latent> create_latent() override;
@@ -75,6 +77,7 @@ private:
     Precision precision_;
     DrawNoise draw_;
     DrawBrownian draw_brownian_;
+    bool eight_terms_ = true;  ///< in one dispatch
     std::vector<Place> slots_;
     BufferRange weights_;  ///< of a combination's dispatches, one row of kMaxTerms floats each
     BufferRange norms_;    ///< partial sums of `norms`

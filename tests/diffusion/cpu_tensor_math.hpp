@@ -1,6 +1,8 @@
 // TensorMath in plain float arrays, for tests of samplers without a device.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <functional>
 #include <span>
 #include <utility>
@@ -37,6 +39,29 @@ public:
     }
 
     Status noise(const Latent& out) override { return draw_(data(out)); }
+    /// The next draw like any other: stored runs have one list of noises.
+    Status brownian(const Latent& out, double, double, double, double) override { return draw_(data(out)); }
+    std::array<std::uint32_t, 4> nchw() const override {
+        return {1, 4, 1, static_cast<std::uint32_t>(elements_ / 4)};
+    }
+    Result<std::vector<LatentNorms>> norms(const Latent& latent) override {
+        LatentNorms norms;
+        for (const float v : data(latent)) {
+            norms.sum += double(v);
+            norms.squares += double(v) * double(v);
+            norms.largest = std::max(norms.largest, std::fabs(double(v)));
+        }
+        return std::vector<LatentNorms>{norms};
+    }
+    Status upload(const Latent& out, std::span<const float> values) override {
+        if (values.size() != elements_) return Error{Code::invalid_argument, "another number of elements"};
+        std::copy(values.begin(), values.end(), data(out).begin());
+        return {};
+    }
+    Result<std::vector<float>> download(const Latent& latent) override {
+        const auto values = data(latent);
+        return std::vector<float>(values.begin(), values.end());
+    }
 
     std::span<float> data(const Latent& latent) { return slots_[latent.slot()]; }
     /// Places that a handle holds now.

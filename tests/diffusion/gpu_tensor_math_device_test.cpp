@@ -1,10 +1,13 @@
 #include "diffusion/gpu_tensor_math.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "device_fixture.hpp"
-#include "diffusion/cpu_tensor_math.hpp"
-#include "diffusion/sampler_cases.hpp"
+#include "diffusion/brownian.hpp"
+#include "diffusion/golden.hpp"
 #include "vulkan/command.hpp"
 
 using namespace pumice;
@@ -98,61 +101,85 @@ TEST_CASE("noise on the device is the generators' noise, picture by picture") {
     }
 }
 
-TEST_CASE("samplers on the device walk as the reference does") {
-    const Shape shape{1, 4, 4, 4};
-    for (const SamplerCase& c : sampler_cases()) {
-        INFO(c.name);
-        const auto expected = golden("sampler/" + c.name + ".out");
-        const auto start = golden("sampler/noise0");
-        StoredNoise stored(c);
-        const auto math = make_math(shape, Precision::exact, std::ref(stored));
-        CallChecker checker(c);
-        const Denoise denoise = [&](const Latent& x, double sigma, const Latent& denoised) {
-            const std::vector<float> in = downloaded(*math, x);
-            std::vector<float> out(in.size());
-            analytic_model(in, sigma, out);
-            checker(in, sigma, out);
-            return math->upload(denoised, out);
-        };
-        const Sampler& sampler = **find_sampler(c.sampler);
-        const std::vector<float> sigmas = case_sigmas(c);
-        const Latent x = new_latent(*math);
-        require_ok(math->upload(x, start.data));
-        require_ok(math->combine(x, {{initial_scale(sampler, sigmas), x}}));
-        require_ok(sample(sampler, {*math, denoise, sigmas, c.options}, x));
-        CHECK(worst_error(downloaded(*math, x), expected.data, kSamplerAbsolute, kSamplerRelative) <= 1);
-        CHECK(checker.calls() == checker.expected_calls());
-        CHECK(stored.used_up());
+TEST_CASE("eight terms in one sum, or in several where bindings are few") {
+    const Shape shape{1, 5, 7, 4};
+    for (const std::uint32_t at_once : {8u, 4u}) {
+        auto made = GpuTensorMath::create(test::gpu().device, test::gpu().kernels, shape, Precision::exact, no_noise, {},
+                                          at_once);
+        REQUIRE(made);
+        GpuTensorMath& math = **made;
+        std::vector<std::vector<float>> host;
+        std::vector<Latent> latents;
+        std::vector<LatentTerm> terms;
+        for (std::uint64_t i = 0; i < 8; ++i) {
+            host.push_back(numbers(shape.elements(), i));
+            latents.push_back(new_latent(math));
+            require_ok(math.upload(latents.back(), host.back()));
+        }
+        for (std::size_t i = 0; i < 8; ++i) terms.push_back({0.25 * double(i) - 1.1, latents[i]});
+        for (const std::size_t count : {5u, 7u, 8u}) {
+            INFO(count << " terms, " << at_once << " at once");
+            std::vector<float> sum(shape.elements(), 0.0f);
+            for (std::size_t i = 0; i < count; ++i)
+                for (std::size_t k = 0; k < sum.size(); ++k) {
+                    const float term = static_cast<float>(terms[i].weight) * host[i][k];
+                    sum[k] = i == 0 ? term : sum[k] + term;
+                }
+            const Latent out = new_latent(math);
+            require_ok(math.linear_combination(out, std::span(terms).first(count)));
+            CHECK(downloaded(math, out) == sum);
+        }
+        // The target may be any of the terms.
+        std::vector<float> sum(shape.elements(), 0.0f);
+        for (std::size_t i = 0; i < 8; ++i)
+            for (std::size_t k = 0; k < sum.size(); ++k) {
+                const float term = static_cast<float>(terms[i].weight) * host[i][k];
+                sum[k] = i == 0 ? term : sum[k] + term;
+            }
+        require_ok(math.linear_combination(latents[7], terms));
+        CHECK(downloaded(math, latents[7]) == sum);
     }
 }
 
-TEST_CASE("a sampler's steps replay programs instead of recording new ones") {
-    const Shape shape{1, 8, 8, 4};
-    for (const Sampler& sampler : builtin_samplers()) {
-        INFO(sampler.name);
-        const auto math = make_math(shape, Precision::fp32, draw_from(BatchNoise({}, 1), shape));
+TEST_CASE("norms on the device are those of each picture") {
+    for (const Shape shape : {Shape{1, 4, 4, 4}, Shape{3, 33, 35, 4}}) {
+        const auto math = make_math(shape, Precision::exact, no_noise);
+        const std::vector<float> values = numbers(shape.elements(), 3);
         const Latent x = new_latent(*math);
-        require_ok(math->noise(x));
-        std::vector<std::size_t> programs;
-        const Denoise half = [&math](const Latent& in, double sigma, const Latent& out) {
-            return math->combine(out, {{1 / (1 + sigma * sigma), in}});
-        };
-        const auto sigmas = sampler_sigmas(sampler, "karras", SigmaTable::scaled_linear(), 12);
-        REQUIRE(sigmas);
-        require_ok(sample(sampler,
-                          {*math,
-                           half,
-                           *sigmas,
-                           {},
-                           [&](std::uint32_t) {
-                               programs.push_back(math->programs());
-                               return Status{};
-                           }},
-                          x));
-        REQUIRE(programs.size() >= 10);
-        CHECK(programs[4] == programs[9]);
-        CHECK(programs[9] <= 8);
+        require_ok(math->upload(x, values));
+        const auto norms = math->norms(x);
+        REQUIRE(norms);
+        REQUIRE(norms->size() == shape.n);
+        const std::size_t count = values.size() / shape.n;
+        for (std::size_t n = 0; n < shape.n; ++n) {
+            double sum = 0, squares = 0, largest = 0;
+            for (std::size_t i = n * count; i < (n + 1) * count; ++i) {
+                sum += double(values[i]);
+                squares += double(values[i]) * double(values[i]);
+                largest = std::max(largest, std::fabs(double(values[i])));
+            }
+            CHECK(std::fabs((*norms)[n].sum - sum) < 1e-5 * double(count));
+            CHECK((*norms)[n].squares == Approx(squares).epsilon(1e-5));
+            CHECK((*norms)[n].largest == largest);
+        }
     }
+}
+
+TEST_CASE("a Brownian path on the device is each picture's own") {
+    const Shape shape{2, 4, 4, 4};
+    const NoiseOptions options{.kind = RngKind::torch_cpu, .seed = 1234};
+    auto made = GpuTensorMath::create(test::gpu().device, test::gpu().kernels, shape, Precision::fp32, no_noise,
+                                      brownian_from(options, shape));
+    REQUIRE(made);
+    const Latent x = new_latent(**made);
+    require_ok((*made)->brownian(x, 0.03, 14.6, 14.6, 6));
+    const std::vector<float> got = downloaded(**made, x);
+    std::vector<float> want(shape.elements());
+    for (std::uint64_t i = 0; i < 2; ++i)
+        BrownianTree(1234 + i, 64, 0.03, 14.6).increment(14.6, 6, std::span(want).subspan(i * 64, 64));
+    CHECK(got == want);
+    CHECK((*made)->brownian(x, 1, 1, 1, 0.5).error().code == Code::invalid_argument);
+    CHECK(make_math(shape, Precision::fp32, no_noise)->brownian(x, 1, 2, 2, 1).error().code == Code::invalid_argument);
 }
 
 TEST_CASE("memory of the caller's can be a latent") {

@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <vector>
 
 #include <png.h>
 
@@ -28,9 +28,10 @@ struct Case {
 };
 
 /// Whether this version has all that a case asks for.
-bool supported(const nlohmann::json& c) {
-    static const std::set<std::string> samplers{"euler", "euler_a", "dpmpp_2m", "ddim"};
-    if (c.value("model", "") != "sd1" || !samplers.contains(c.value("sampler", ""))) return false;
+bool supported(const nlohmann::json& c, const std::vector<std::string>& samplers) {
+    if (c.value("model", "") != "sd1" ||
+        std::find(samplers.begin(), samplers.end(), c.value("sampler", "")) == samplers.end())
+        return false;
     for (const char* key : {"strength", "mask", "control"})
         if (c.contains(key)) return false;
     return c["prompt"].size() == 1 && c["prompt"][0].get<std::string>().find(" AND ") == std::string::npos;
@@ -134,10 +135,12 @@ Status run_case(const Case& c) {
                                                                  s.value("clip_skip", 1u)));
     PUMICE_TRY(compare_conditioning(c, prompts));
 
-    PUMICE_ASSIGN(const Sampler* sampler, find_sampler(s["sampler"].get<std::string>()));
-    const SigmaTable table = SigmaTable::scaled_linear();
-    PUMICE_ASSIGN(const auto sigmas, sampler_sigmas(*sampler, s["schedule"].get<std::string>(), table, steps));
-    if (!sampler->variance_preserving)  // the others' files hold time steps
+    PUMICE_ASSIGN(const auto plugins, c.suite.plugins());
+    const std::string schedule = s["schedule"];
+    PUMICE_ASSIGN(const auto sampler, plugins->make_sampler(s["sampler"].get<std::string>(),
+                                                            schedule == "timesteps" ? "normal" : schedule, {}, {}));
+    PUMICE_ASSIGN(const auto sigmas, sampler->sigmas(SigmaTable::scaled_linear(), steps));
+    if (schedule != "timesteps")  // those files hold time steps
         c.suite.compare(c.name + ".sigmas", sigmas, stored_sigmas.data, {0, 1e-5});
 
     PUMICE_ASSIGN(const auto math, GpuTensorMath::create(c.model.device(), *c.model.kernels(), shape,
@@ -153,8 +156,8 @@ Status run_case(const Case& c) {
     };
     PUMICE_ASSIGN(const Latent x, math->create_latent());
     PUMICE_TRY(math->noise(x));
-    PUMICE_TRY(math->combine(x, {{initial_scale(*sampler, sigmas), x}}));
-    PUMICE_TRY(sample(*sampler, {.math = *math, .denoise = denoise, .sigmas = sigmas, .options = {}, .on_step = {}}, x));
+    PUMICE_TRY(math->combine(x, {{sampler->initial_scale(sigmas), x}}));
+    PUMICE_TRY(sampler->run({.math = *math, .denoise = denoise, .sigmas = sigmas}, x));
     c.suite.exact(c.name + ".model_calls", call == s["model_calls"].get<std::uint32_t>(), std::to_string(call));
     if (c.suite.options().precision != Precision::fp16) {
         PUMICE_ASSIGN(const auto latent, math->download(x));
@@ -166,10 +169,11 @@ Status run_case(const Case& c) {
 Status all_cases(Suite& suite) {
     PUMICE_ASSIGN(const auto cases, suite.json("e2e/e2e.json"));
     suite.helper("e2e/e2e");
+    PUMICE_ASSIGN(const auto plugins, suite.plugins());
     std::unique_ptr<Model> model;
     for (const auto& settings : cases) {
         const std::string name = "e2e/" + settings.value("id", "");
-        if (!supported(settings) || !suite.wanted(name)) continue;
+        if (!supported(settings, plugins->sampler_names()) || !suite.wanted(name)) continue;
         if (!model) {
             PUMICE_ASSIGN(const auto device, suite.device());
             PUMICE_ASSIGN(const auto kernels, suite.kernels());

@@ -1,5 +1,7 @@
 #include <regex>
 
+#include "base/exact_math.hpp"
+#include "diffusion/brownian.hpp"
 #include "diffusion/rng.hpp"
 #include "suite.hpp"
 
@@ -79,11 +81,40 @@ Status uniform(Suite& suite, const std::string& file, std::uint64_t seed, const 
     return {};
 }
 
+/// brownian_N: increments between consecutive levels of brownian_sigmas for N pictures of seeds 1234, …; brownian_N_mid,
+/// asked afterwards: from each level to its logarithmic middle with the next.
+Status brownian(Suite& suite, const std::string& name) {
+    PUMICE_ASSIGN(const auto levels, suite.npy("rng/brownian_sigmas.npy"));
+    suite.helper("rng/brownian_sigmas");
+    PUMICE_ASSIGN(const auto whole, suite.npy(name + ".npy"));
+    PUMICE_ASSIGN(const auto half, suite.npy(name + "_mid.npy"));
+    const std::size_t intervals = whole.shape[0], pictures = whole.shape[1];
+    const std::size_t count = whole.data.size() / intervals / pictures;
+    const double highest = double(levels.data[0]), lowest = double(levels.data[intervals]);
+    std::vector<BrownianTree> trees;
+    for (std::size_t i = 0; i < pictures; ++i) trees.emplace_back(1234 + i, count, lowest, highest);
+    std::vector<float> got(whole.data.size()), middles(half.data.size());
+    for (std::size_t i = 0; i < intervals; ++i)
+        for (std::size_t p = 0; p < pictures; ++p)
+            trees[p].increment(double(levels.data[i]), double(levels.data[i + 1]),
+                               std::span(got).subspan((i * pictures + p) * count, count));
+    for (std::size_t i = 0; i < half.shape[0]; ++i) {
+        const double from = double(levels.data[i]);
+        const auto middle = static_cast<float>(
+            exact::exp((exact::log(from) + exact::log(double(levels.data[i + 1]))) / 2));
+        for (std::size_t p = 0; p < pictures; ++p)
+            trees[p].increment(from, double(middle), std::span(middles).subspan((i * pictures + p) * count, count));
+    }
+    if (suite.wanted(name)) suite.compare(name, got, whole.data, kImage);
+    if (suite.wanted(name + "_mid")) suite.compare(name + "_mid", middles, half.data, kImage);
+    return {};
+}
+
 }  // namespace
 
 void rng_cases(Suite& suite) {
     const std::regex first("(torch|philox)_(\\d+)_[0-9x]+\\.npy"), seq("(seq_(torch|philox)_(\\d+)_)0\\.npy"),
-        rand("rand_torch_(\\d+)\\.npy"), batch("image_(CPU|NV)_(plain|subseed|ensd)\\.npy");
+        rand("rand_torch_(\\d+)\\.npy"), path("brownian_\\d+\\.npy"), batch("image_(CPU|NV)_(plain|subseed|ensd)\\.npy");
     for (const std::string& file : suite.files("rng")) {
         const std::string name = "rng/" + file.substr(0, file.size() - 4);
         const auto kind = [](const std::string& text) { return text == "torch" ? RngKind::torch_cpu : RngKind::philox; };
@@ -93,6 +124,8 @@ void rng_cases(Suite& suite) {
                 suite.run(name, [&] { return first_draw(suite, file, kind(m[1]), std::stoull(m[2]), name); });
         } else if (std::regex_match(file, m, seq)) {
             suite.run(name, [&] { return sequence(suite, m[1], kind(m[2]), std::stoull(m[3])); });
+        } else if (std::regex_match(file, m, path)) {
+            suite.run(name, [&] { return brownian(suite, name); });
         } else if (std::regex_match(file, m, rand)) {
             if (suite.wanted(name)) suite.run(name, [&] { return uniform(suite, file, std::stoull(m[1]), name); });
         } else if (std::regex_match(file, m, batch)) {

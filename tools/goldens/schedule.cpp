@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <regex>
 
 #include "diffusion/schedule.hpp"
@@ -21,6 +22,47 @@ Status probe(Suite& suite, const std::string& name, const std::string& points, c
     for (const float x : at.data) got.push_back(static_cast<float>(f(x)));
     suite.helper("schedule/" + points);
     return compare_file(suite, name, got);
+}
+
+/// A run of the schedule plugin for each stored list.
+Status made_cases(Suite& suite, const SigmaTable& table) {
+    PUMICE_ASSIGN(const auto plugins, suite.plugins());
+    PUMICE_ASSIGN(const auto sdxl, suite.plugins("sdxl"));
+    const std::regex scheduled("([a-z_]+?)(_sdxl)?_(\\d+)\\.npy"), rho("karras_rho(\\d+)_(\\d+)\\.npy"),
+        ddim("ddim_timesteps_(\\d+)\\.npy");
+    const auto& names = plugins->schedule_names();
+    for (const std::string& file : suite.files("schedule")) {
+        const std::string name = "schedule/" + file.substr(0, file.size() - 4);
+        std::smatch m;
+        std::string schedule;
+        std::vector<std::string> params;
+        std::uint32_t steps = 0;
+        bool times = false, xl = false;
+        if (std::regex_match(file, m, rho)) {
+            schedule = "karras";
+            params = {"schedule.rho=" + m[1].str()};
+            steps = static_cast<std::uint32_t>(std::stoul(m[2]));
+        } else if (std::regex_match(file, m, ddim)) {
+            schedule = "timesteps";
+            times = true;
+            steps = static_cast<std::uint32_t>(std::stoul(m[1]));
+        } else if (std::regex_match(file, m, scheduled) &&
+                   std::find(names.begin(), names.end(), m[1].str()) != names.end()) {
+            schedule = m[1];
+            xl = m[2].matched;
+            steps = static_cast<std::uint32_t>(std::stoul(m[3]));
+        }
+        if (schedule.empty() || !suite.wanted(name)) continue;
+        suite.run(name, [&]() -> Status {
+            PUMICE_ASSIGN(auto sigmas, (xl ? sdxl : plugins)->make_sigmas(schedule, params, table, steps));
+            if (times) {  // stored as rising time steps
+                std::reverse(sigmas.begin(), sigmas.end());
+                for (float& sigma : sigmas) sigma = static_cast<float>(table.sigma_to_t(double(sigma)));
+            }
+            return compare_file(suite, name, sigmas);
+        });
+    }
+    return {};
 }
 
 }  // namespace
@@ -48,32 +90,7 @@ void schedule_cases(Suite& suite) {
         return probe(suite, "schedule/probe_t_to_sigma", "probe_t", [&](double t) { return table.t_to_sigma(t); });
     });
 
-    const std::regex scheduled("([a-z_]+)_(\\d+)\\.npy"), rho("karras_rho(\\d+)_(\\d+)\\.npy"),
-        ddim("ddim_timesteps_(\\d+)\\.npy");
-    const auto names = schedule_names();
-    for (const std::string& file : suite.files("schedule")) {
-        const std::string name = "schedule/" + file.substr(0, file.size() - 4);
-        std::smatch m;
-        if (std::regex_match(file, m, rho)) {
-            const double r = std::stod(m[1]);
-            const auto steps = static_cast<std::uint32_t>(std::stoul(m[2]));
-            check(name, [&] {
-                return compare_file(suite, name, karras_sigmas(table.sigma_min(), table.sigma_max(), steps, r));
-            });
-        } else if (std::regex_match(file, m, ddim)) {
-            check(name, [&]() -> Status {
-                PUMICE_ASSIGN(const auto steps, ddim_timesteps(table, static_cast<std::uint32_t>(std::stoul(m[1]))));
-                return compare_file(suite, name, {steps.begin(), steps.end()});
-            });
-        } else if (std::regex_match(file, m, scheduled) &&
-                   std::find(names.begin(), names.end(), m[1].str()) != names.end()) {
-            check(name, [&]() -> Status {
-                PUMICE_ASSIGN(const auto sigmas,
-                              make_sigmas(m[1].str(), table, static_cast<std::uint32_t>(std::stoul(m[2]))));
-                return compare_file(suite, name, sigmas);
-            });
-        }
-    }
+    suite.run("schedule", [&] { return made_cases(suite, table); });
 }
 
 }  // namespace pumice::goldens

@@ -146,6 +146,17 @@ Result<std::shared_ptr<KernelCache>> Suite::kernels() {
     return kernels_;
 }
 
+Result<std::shared_ptr<plugins::Registry>> Suite::plugins(const std::string& family) {
+    auto& made = plugins_[family];
+    if (!made) {
+        plugins::RegistryOptions options;
+        options.builtin = PUMICE_BUILTIN_PLUGINS;
+        options.family = family;
+        PUMICE_ASSIGN(made, plugins::Registry::create(std::move(options)));
+    }
+    return made;
+}
+
 int Suite::finish() {
     std::set<std::string> unknown;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(options_.folder)) {

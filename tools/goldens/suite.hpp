@@ -4,6 +4,7 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <span>
@@ -16,6 +17,7 @@
 #include "base/result.hpp"
 #include "kernels/kernel.hpp"
 #include "npy.hpp"
+#include "plugins/registry.hpp"
 #include "vulkan/device.hpp"
 
 namespace pumice::goldens {
@@ -72,6 +74,8 @@ public:
     /// The device, made when first asked for.
     Result<std::shared_ptr<Device>> device();
     Result<std::shared_ptr<KernelCache>> kernels();
+    /// The plugins of this build: samplers and schedules are theirs.
+    Result<std::shared_ptr<plugins::Registry>> plugins(const std::string& family = "sd1");
 
 private:
     Options options_;
@@ -82,6 +86,7 @@ private:
     std::shared_ptr<Instance> instance_;
     std::shared_ptr<Device> device_;
     std::shared_ptr<KernelCache> kernels_;
+    std::map<std::string, std::shared_ptr<plugins::Registry>> plugins_;
 };
 
 // One function a folder of the goldens.
