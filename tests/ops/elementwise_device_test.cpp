@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "ops/exact_reference.hpp"
-#include "ops/op_fixture.hpp"
+#include "ops/operator_run.hpp"
 #include "ops/ops.hpp"
 
 using namespace pumice;
@@ -44,14 +44,14 @@ TEST_CASE("activation", "[ops]") {
         for (const Case& c : kCases)
             for (const auto kind : {ops::Activation::silu, ops::Activation::gelu, ops::Activation::quick_gelu}) {
                 INFO(name(p) << " kind " << int(kind));
-                OpTest t(p, c.limits);
+                OperatorRun t(p, c.limits);
                 auto values = normal_values(c.shape.elements(), 1, 3);
                 values[0] = 100;
                 values[1] = -100;
                 values[2] = 0;
-                const TensorId y = ops::activation(t.g, t.input(c.shape, values), kind);
+                const TensorId y = ops::activation(t.graph, t.input(c.shape, values), kind);
                 t.run({y});
-                const auto x = OpTest::stored(values, t.g.activation());
+                const auto x = stored(values, t.graph.activation());
                 if (p == Precision::exact) {
                     std::vector<float> want(x);
                     for (float& v : want)
@@ -75,7 +75,7 @@ TEST_CASE("linear_combination of one to four terms, into one of them too", "[ops
     for (const Precision p : {Precision::exact, Precision::fp32})
         for (const Case& c : kCases)
             for (std::size_t terms = 1; terms <= 4; ++terms) {
-                OpTest t(p, c.limits);
+                OperatorRun t(p, c.limits);
                 std::vector<std::vector<float>> x;
                 std::vector<TensorId> ids;
                 std::vector<ops::Term> list;
@@ -90,9 +90,9 @@ TEST_CASE("linear_combination of one to four terms, into one of them too", "[ops
                     for (std::size_t k = 1; k < terms; ++k) want[i] = want[i] + w[k] * x[k][i];
                 }
                 const TensorId params = t.input({1, 1, 1, 8}, DType::f32, {9, 9, w[0], w[1], w[2], w[3], 9, 9});
-                const TensorId y = ops::linear_combination(t.g, list);
-                const TensorId by = ops::linear_combination_by(t.g, ids, params, 2);
-                const TensorId in_place = ops::linear_combination(t.g, list, ids.back());
+                const TensorId y = ops::linear_combination(t.graph, list);
+                const TensorId by = ops::linear_combination_by(t.graph, ids, params, 2);
+                const TensorId in_place = ops::linear_combination(t.graph, list, ids.back());
                 CHECK(in_place == ids.back());
                 t.run({y, by, in_place});
                 check_same_bits(t.floats(y), want);
@@ -102,12 +102,12 @@ TEST_CASE("linear_combination of one to four terms, into one of them too", "[ops
 }
 
 TEST_CASE("a combination by parameters follows them from run to run", "[ops]") {
-    OpTest t(Precision::fp32);
+    OperatorRun t(Precision::fp32);
     const Shape shape{1, 4, 4, 4};
     const auto x = normal_values(shape.elements(), 3);
     const TensorId params = t.input({1, 1, 1, 4}, DType::f32, {1, 0, 0, 0});
     const TensorId id = t.input(shape, DType::f32, x);
-    const TensorId y = ops::linear_combination_by(t.g, std::array{id}, params, 0);
+    const TensorId y = ops::linear_combination_by(t.graph, std::array{id}, params, 0);
     t.run({y});
     check_same_bits(t.floats(y), x);
     t.write(params, {-2, 0, 0, 0});
@@ -118,10 +118,10 @@ TEST_CASE("a combination by parameters follows them from run to run", "[ops]") {
 TEST_CASE("add", "[ops]") {
     for (const Precision p : kAll)
         for (const Case& c : kCases) {
-            OpTest t(p, c.limits);
-            const auto a = OpTest::stored(normal_values(c.shape.elements(), 1), t.g.activation());
-            const auto b = OpTest::stored(normal_values(c.shape.elements(), 2), t.g.activation());
-            const TensorId y = ops::add(t.g, t.input(c.shape, a), t.input(c.shape, b));
+            OperatorRun t(p, c.limits);
+            const auto a = stored(normal_values(c.shape.elements(), 1), t.graph.activation());
+            const auto b = stored(normal_values(c.shape.elements(), 2), t.graph.activation());
+            const TensorId y = ops::add(t.graph, t.input(c.shape, a), t.input(c.shape, b));
             t.run({y});
             std::vector<double> want(a.size());
             for (std::size_t i = 0; i < a.size(); ++i) want[i] = double(a[i]) + b[i];
@@ -132,12 +132,12 @@ TEST_CASE("add", "[ops]") {
 TEST_CASE("scale_by writes the batch as often as asked", "[ops]") {
     for (const DType type : {DType::f32, DType::f16})
         for (const Case& c : kCases) {
-            OpTest t(Precision::fp32, c.limits);
+            OperatorRun t(Precision::fp32, c.limits);
             const auto x = normal_values(c.shape.elements(), 1);
             const TensorId params = t.input({1, 1, 1, 4}, DType::f32, {7, 7, 0.3f, 7});
-            const TensorId y = ops::scale_by(t.g, t.input(c.shape, DType::f32, x), params, 2, type, 2);
-            CHECK(t.g.shape(y).n == 2 * c.shape.n);
-            CHECK(t.g.dtype(y) == type);
+            const TensorId y = ops::scale_by(t.graph, t.input(c.shape, DType::f32, x), params, 2, type, 2);
+            CHECK(t.graph.shape(y).n == 2 * c.shape.n);
+            CHECK(t.graph.dtype(y) == type);
             t.run({y});
             std::vector<float> want;
             for (int r = 0; r < 2; ++r)
@@ -154,15 +154,15 @@ TEST_CASE("guide", "[ops]") {
     for (const Precision p : kAll)
         for (const Case& c : kCases)
             for (const std::uint32_t batches : {1u, 2u}) {
-                OpTest t(p, c.limits);
+                OperatorRun t(p, c.limits);
                 const std::size_t n = c.shape.elements();
                 Shape model_shape = c.shape;
                 model_shape.n *= batches;
                 const auto x = normal_values(n, 1, 10);
-                const auto model = OpTest::stored(normal_values(n * batches, 2), t.g.activation());
+                const auto model = stored(normal_values(n * batches, 2), t.graph.activation());
                 const TensorId params = t.input({1, 1, 1, 4}, DType::f32, {0, c_skip, c_out, scale});
                 const TensorId y =
-                    ops::guide(t.g, t.input(c.shape, DType::f32, x), t.input(model_shape, model), params, 1);
+                    ops::guide(t.graph, t.input(c.shape, DType::f32, x), t.input(model_shape, model), params, 1);
                 t.run({y});
                 std::vector<float> want(n);
                 for (std::size_t i = 0; i < n; ++i) {
@@ -181,10 +181,10 @@ TEST_CASE("cast keeps values, half by half", "[ops]") {
     // Every half, subnormal ones too; a driver may flush those only in fast kernels, where none of SD's sizes matter.
     std::vector<std::uint16_t> halves(65536);
     for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<std::uint16_t>(i);
-    OpTest t(Precision::exact);
+    OperatorRun t(Precision::exact);
     const Shape shape{1, 1, 16384, 4};
-    const TensorId from_f16 = ops::cast(t.g, t.input_raw(shape, DType::f16, halves), DType::f32);
-    const TensorId from_bf16 = ops::cast(t.g, t.input_raw(shape, DType::bf16, halves), DType::f32);
+    const TensorId from_f16 = ops::cast(t.graph, t.input_raw(shape, DType::f16, halves), DType::f32);
+    const TensorId from_bf16 = ops::cast(t.graph, t.input_raw(shape, DType::bf16, halves), DType::f32);
     t.run({from_f16, from_bf16});
     const auto f16 = t.floats(from_f16), bf16 = t.floats(from_bf16);
     std::size_t wrong = 0;
@@ -199,11 +199,11 @@ TEST_CASE("cast keeps values, half by half", "[ops]") {
 
 TEST_CASE("cast to f16 and back, in pieces", "[ops]") {
     for (const Case& c : kCases) {
-        OpTest t(Precision::fp32, c.limits);
+        OperatorRun t(Precision::fp32, c.limits);
         const auto x = normal_values(c.shape.elements(), 1, 100);
         const TensorId in = t.input(c.shape, DType::f32, x);
-        const TensorId y = ops::cast(t.g, in, DType::f16), z = ops::cast(t.g, y, DType::f32);
-        CHECK(ops::cast(t.g, in, DType::f32) == in);
+        const TensorId y = ops::cast(t.graph, in, DType::f16), z = ops::cast(t.graph, y, DType::f32);
+        CHECK(ops::cast(t.graph, in, DType::f32) == in);
         t.run({y, z});
         check_close(t.floats(y), mapped(x, [](double v) { return v; }), 1e-7, 1e-3);
         check_same_bits(t.floats(z), t.floats(y));
@@ -212,17 +212,17 @@ TEST_CASE("cast to f16 and back, in pieces", "[ops]") {
 
 TEST_CASE("to_image truncates and from_image is its inverse", "[ops]") {
     for (const Precision p : kAll) {
-        OpTest t(p, {.binding_bytes = 8192});
+        OperatorRun t(p, {.binding_bytes = 8192});
         const Shape shape{2, 24, 40, 4};
         auto values = normal_values(shape.elements(), 1, 0.7f);
         values[0] = std::numeric_limits<float>::quiet_NaN();
         values[1] = 1;
         values[2] = -1;
         values[4] = 1e9f;
-        const TensorId image = ops::to_image(t.g, t.input(shape, values));
-        const TensorId back = ops::from_image(t.g, image);
+        const TensorId image = ops::to_image(t.graph, t.input(shape, values));
+        const TensorId back = ops::from_image(t.graph, image);
         t.run({image, back});
-        const auto x = OpTest::stored(values, t.g.activation());
+        const auto x = stored(values, t.graph.activation());
         const auto bytes = t.bytes(image);
         const auto floats = t.floats(back);
         std::size_t wrong = 0;
@@ -244,22 +244,22 @@ TEST_CASE("check_finite sees any NaN and infinity and nothing else", "[ops]") {
         for (const Case& c : kCases)
             for (const float bad : {1.0f, infinity, -infinity, nan}) {
                 INFO(name(p) << " " << bad);
-                OpTest t(p, c.limits);
+                OperatorRun t(p, c.limits);
                 auto values = normal_values(c.shape.elements(), 5);
                 values[values.size() - 3] = bad;
                 const TensorId flag = t.input_raw({1, 1, 1, 1}, DType::i32, std::vector<std::int32_t>{0});
-                ops::check_finite(t.g, t.input(c.shape, values), flag);
+                ops::check_finite(t.graph, t.input(c.shape, values), flag);
                 t.run({flag});
                 std::int32_t got = 0;
                 std::memcpy(&got, t.bytes(flag).data(), 4);
                 CHECK(got == (std::isfinite(bad) ? 0 : 1));
             }
     // The largest finite numbers are no alarm, and the flag is never cleared.
-    OpTest t(Precision::fp32);
+    OperatorRun t(Precision::fp32);
     const TensorId flag = t.input_raw({1, 1, 1, 1}, DType::i32, std::vector<std::int32_t>{1});
-    ops::check_finite(t.g, t.input({1, 1, 1, 4}, {3.4e38f, -3.4e38f, 0, 1e-45f}), flag);
+    ops::check_finite(t.graph, t.input({1, 1, 1, 4}, {3.4e38f, -3.4e38f, 0, 1e-45f}), flag);
     const TensorId other = t.input_raw({1, 1, 1, 1}, DType::i32, std::vector<std::int32_t>{0});
-    ops::check_finite(t.g, t.input({1, 1, 1, 4}, {3.4e38f, -3.4e38f, 0, 1e-45f}), other);
+    ops::check_finite(t.graph, t.input({1, 1, 1, 4}, {3.4e38f, -3.4e38f, 0, 1e-45f}), other);
     t.run({flag, other});
     CHECK(t.bytes(flag)[0] == std::byte{1});
     CHECK(t.bytes(other)[0] == std::byte{0});
@@ -267,23 +267,24 @@ TEST_CASE("check_finite sees any NaN and infinity and nothing else", "[ops]") {
 
 TEST_CASE("elementwise operators name what they cannot do", "[ops]") {
     const auto message = [](auto&& make) {
-        OpTest t(Precision::fp32);
+        OperatorRun t(Precision::fp32);
         make(t);
-        REQUIRE(t.g.error());
-        CHECK(t.g.error()->code == Code::invalid_argument);
-        return t.g.error()->message;
+        REQUIRE(t.graph.error());
+        CHECK(t.graph.error()->code == Code::invalid_argument);
+        return t.graph.error()->message;
     };
     const std::vector<float> four(4, 1.0f), eight(8, 1.0f);
-    CHECK(message([&](OpTest& t) {
-              ops::add(t.g, t.input({1, 1, 1, 4}, four), t.input({1, 1, 2, 4}, eight));
+    CHECK(message([&](OperatorRun& t) {
+              ops::add(t.graph, t.input({1, 1, 1, 4}, four), t.input({1, 1, 2, 4}, eight));
           }).find("{1, 1, 2, 4}") != std::string::npos);
-    CHECK(message([&](OpTest& t) {
-              ops::activation(t.g, t.input({1, 1, 4, 1}, four), ops::Activation::silu);
+    CHECK(message([&](OperatorRun& t) {
+              ops::activation(t.graph, t.input({1, 1, 4, 1}, four), ops::Activation::silu);
           }).find("activation") != std::string::npos);
-    CHECK(message([&](OpTest& t) {
-              ops::guide(t.g, t.input({1, 1, 1, 4}, four), t.input({1, 1, 1, 4}, four), t.input({1, 1, 1, 4}, four), 2);
+    CHECK(message([&](OperatorRun& t) {
+              ops::guide(t.graph, t.input({1, 1, 1, 4}, four), t.input({1, 1, 1, 4}, four), t.input({1, 1, 1, 4}, four),
+                         2);
           }).find("parameters") != std::string::npos);
-    CHECK(message([&](OpTest& t) {
-              ops::to_image(t.g, t.input({1, 1, 1, 8}, eight));
+    CHECK(message([&](OperatorRun& t) {
+              ops::to_image(t.graph, t.input({1, 1, 1, 8}, eight));
           }).find("4 channels") != std::string::npos);
 }

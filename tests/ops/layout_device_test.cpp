@@ -7,7 +7,7 @@
 #include "diffusion/rng.hpp"
 #include "npy.hpp"
 #include "ops/exact_reference.hpp"
-#include "ops/op_fixture.hpp"
+#include "ops/operator_run.hpp"
 #include "ops/ops.hpp"
 
 using namespace pumice;
@@ -28,10 +28,10 @@ TEST_CASE("upsample_nearest to any size", "[ops]") {
     for (const DType type : {DType::f32, DType::f16})
         for (const Case& c : cases) {
             INFO(c.in.h << "x" << c.in.w << " to " << c.h << "x" << c.w);
-            OpTest t(Precision::fp32, c.limits);
-            const auto x = OpTest::stored(normal_values(c.in.elements(), 1), type);
-            const TensorId y = ops::upsample_nearest(t.g, t.input(c.in, type, x), c.h, c.w);
-            CHECK(t.g.shape(y) == Shape{c.in.n, c.h, c.w, c.in.c});
+            OperatorRun t(Precision::fp32, c.limits);
+            const auto x = stored(normal_values(c.in.elements(), 1), type);
+            const TensorId y = ops::upsample_nearest(t.graph, t.input(c.in, type, x), c.h, c.w);
+            CHECK(t.graph.shape(y) == Shape{c.in.n, c.h, c.w, c.in.c});
             t.run({y});
             std::vector<float> want;
             for (std::uint32_t n = 0; n < c.in.n; ++n)
@@ -57,13 +57,13 @@ TEST_CASE("concat", "[ops]") {
                           {{1, 8, 8, 16}, 4, {.workgroups = 2}}};
     for (const DType type : {DType::f32, DType::f16})
         for (const Case& c : cases) {
-            OpTest t(Precision::fp32, c.limits);
+            OperatorRun t(Precision::fp32, c.limits);
             Shape sb = c.a;
             sb.c = c.cb;
-            const auto a = OpTest::stored(normal_values(c.a.elements(), 1), type);
-            const auto b = OpTest::stored(normal_values(sb.elements(), 2), type);
-            const TensorId y = ops::concat(t.g, t.input(c.a, type, a), t.input(sb, type, b));
-            CHECK(t.g.shape(y).c == c.a.c + c.cb);
+            const auto a = stored(normal_values(c.a.elements(), 1), type);
+            const auto b = stored(normal_values(sb.elements(), 2), type);
+            const TensorId y = ops::concat(t.graph, t.input(c.a, type, a), t.input(sb, type, b));
+            CHECK(t.graph.shape(y).c == c.a.c + c.cb);
             t.run({y});
             std::vector<float> want;
             for (std::size_t r = 0; r < c.a.rows(); ++r) {
@@ -79,12 +79,12 @@ TEST_CASE("concat", "[ops]") {
 TEST_CASE("NCHW to NHWC and back", "[ops]") {
     for (const Limits& limits : {Limits{}, Limits{.binding_bytes = 8192}, Limits{.workgroups = 1}})
         for (const Shape shape : {Shape{2, 8, 8, 4}, Shape{3, 5, 7, 12}, Shape{1, 1, 1, 4}}) {
-            OpTest t(Precision::fp32, limits);
+            OperatorRun t(Precision::fp32, limits);
             const auto x = normal_values(shape.elements(), 1);
             const TensorId y =
-                ops::nchw_to_nhwc(t.g, t.input({1, 1, 1, std::uint32_t(x.size())}, DType::f32, x), shape);
-            CHECK(t.g.shape(y) == shape);
-            const TensorId z = ops::nhwc_to_nchw(t.g, y);
+                ops::nchw_to_nhwc(t.graph, t.input({1, 1, 1, std::uint32_t(x.size())}, DType::f32, x), shape);
+            CHECK(t.graph.shape(y) == shape);
+            const TensorId z = ops::nhwc_to_nchw(t.graph, y);
             t.run({y, z});
             std::vector<float> want(x.size());
             const std::size_t pixels = shape.tokens();
@@ -109,18 +109,18 @@ TEST_CASE("embedding from tables of every type, in pieces where a table is too l
             for (const DType table_type : {DType::f32, DType::f16, DType::bf16})
                 for (const DType position_type : {DType::f32, DType::f16}) {
                     INFO(name(p) << " k " << c.k << " types " << int(table_type) << " " << int(position_type));
-                    OpTest t(p, c.limits);
-                    const auto table = OpTest::stored(normal_values(std::size_t(c.vocabulary) * c.k, 1), table_type);
-                    const auto positions = OpTest::stored(normal_values(std::size_t(77) * c.k, 2), position_type);
+                    OperatorRun t(p, c.limits);
+                    const auto table = stored(normal_values(std::size_t(c.vocabulary) * c.k, 1), table_type);
+                    const auto positions = stored(normal_values(std::size_t(77) * c.k, 2), position_type);
                     std::vector<std::int32_t> tokens(std::size_t(c.n) * c.tokens);
                     for (std::size_t i = 0; i < tokens.size(); ++i)
                         tokens[i] = std::int32_t((i * 37 + 11) % c.vocabulary);
                     tokens.front() = std::int32_t(c.vocabulary - 1);
                     tokens.back() = 0;
-                    const TensorId y =
-                        ops::embedding(t.g, t.input_raw({c.n, 1, c.tokens, 1}, DType::i32, tokens),
-                                       t.table(table, c.k, table_type), t.table(positions, c.k, position_type));
-                    CHECK(t.g.shape(y) == Shape{c.n, 1, c.tokens, c.k});
+                    const TensorId y = ops::embedding(t.graph, t.input_raw({c.n, 1, c.tokens, 1}, DType::i32, tokens),
+                                                      device_table(table, c.k, table_type),
+                                                      device_table(positions, c.k, position_type));
+                    CHECK(t.graph.shape(y) == Shape{c.n, 1, c.tokens, c.k});
                     t.run({y});
                     std::vector<float> want;
                     for (std::size_t i = 0; i < tokens.size(); ++i)
@@ -136,11 +136,11 @@ TEST_CASE("embedding from tables of every type, in pieces where a table is too l
 TEST_CASE("timestep_embedding: cosines, then sines", "[ops]") {
     ops::ExactFunctions exact;
     for (const std::uint32_t dim : {320u, 32u, 4u}) {
-        OpTest t(Precision::fp32);
+        OperatorRun t(Precision::fp32);
         const std::vector<float> times{0, 1, 999, 500.25f, 0.001f, 37.5f};
         const auto n = std::uint32_t(times.size());
-        const TensorId y = ops::timestep_embedding(t.g, t.input({1, 1, 1, n}, DType::f32, times), n, dim);
-        CHECK(t.g.shape(y) == Shape{n, 1, 1, dim});
+        const TensorId y = ops::timestep_embedding(t.graph, t.input({1, 1, 1, n}, DType::f32, times), n, dim);
+        CHECK(t.graph.shape(y) == Shape{n, 1, 1, dim});
         t.run({y});
         std::vector<float> bits;
         std::vector<double> want;
@@ -173,10 +173,9 @@ TEST_CASE("random_normal draws what the CUDA generator draws", "[ops]") {
                           {4294967301, {1, 8, 8, 4}, "philox_4294967301_1x4x8x8"}};
     for (const Case& c : cases) {
         INFO(c.file);
-        const auto golden =
-            value_or_fail(read_npy<float>(std::string(PUMICE_TEST_DATA "/goldens/rng/") + c.file + ".npy"));
-        OpTest t(Precision::fp32, {.binding_bytes = 8192});
-        const TensorId y = ops::random_normal(t.g, c.shape, std::array{c.seed}, 0);
+        const auto golden = need(read_npy<float>(std::string(PUMICE_TEST_DATA "/goldens/rng/") + c.file + ".npy"));
+        OperatorRun t(Precision::fp32, {.binding_bytes = 8192});
+        const TensorId y = ops::random_normal(t.graph, c.shape, std::array{c.seed}, 0);
         t.run({y});
         std::vector<double> want(golden.data.size());
         const std::size_t pixels = c.shape.tokens();
@@ -189,8 +188,8 @@ TEST_CASE("random_normal agrees with the host's generator, also in later draws a
     const Shape shape{3, 128, 128, 4};
     const std::array<std::uint64_t, 3> seeds{7, 0xffffffffffffffffu, 1ull << 40};
     for (const std::uint32_t draw : {0u, 5u}) {
-        OpTest t(Precision::exact);
-        const TensorId y = ops::nhwc_to_nchw(t.g, ops::random_normal(t.g, shape, seeds, draw));
+        OperatorRun t(Precision::exact);
+        const TensorId y = ops::nhwc_to_nchw(t.graph, ops::random_normal(t.graph, shape, seeds, draw));
         t.run({y});
         std::vector<double> want;
         for (const std::uint64_t seed : seeds) {

@@ -8,7 +8,7 @@ namespace {
 using namespace pumice::test;
 
 template <class T>
-std::vector<T> reference(const MatmulCase& c, std::span<const float> a, std::span<const float> b) {
+std::vector<T> reference(const MatmulCase& c, const std::vector<float>& a, const std::vector<float>& b) {
     const GemmReference<T> maths;
     std::vector<T> y;
     for (std::uint32_t n = 0; n < c.n; ++n)
@@ -30,7 +30,7 @@ struct Ran {
     std::size_t dispatches;
 };
 
-Ran run(OperatorRun& r, const MatmulCase& c, DType type, std::span<const float> a, std::span<const float> b) {
+Ran run(OperatorRun& r, const MatmulCase& c, DType type, const std::vector<float>& a, const std::vector<float>& b) {
     const TensorId ta = r.input({c.n, 1, c.test_m, c.k}, type, a);
     const TensorId tb = r.input(c.transpose_b ? Shape{c.n, 1, c.columns, c.k} : Shape{c.n, 1, c.k, c.columns}, type, b);
     const TensorId y = ops::matmul(r.graph, ta, tb, {c.transpose_b, c.scale});

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "ops/exact_reference.hpp"
-#include "ops/op_fixture.hpp"
+#include "ops/operator_run.hpp"
 #include "ops/ops.hpp"
 
 using namespace pumice;
@@ -142,11 +142,11 @@ TEST_CASE("group_norm", "[ops]") {
     for (const Precision p : kAll)
         for (const GroupCase& c : kGroupCases) {
             INFO(name(p) << " " << c.shape.n << "x" << c.shape.h << "x" << c.shape.w << "x" << c.shape.c);
-            OpTest t(p, c.limits);
+            OperatorRun t(p, c.limits);
             const auto gamma = normal_values(c.shape.c, 1, 0.3f, 1), beta = normal_values(c.shape.c, 2);
-            const auto x = OpTest::stored(normal_values(c.shape.elements(), 3, 1, c.mean), t.g.activation());
+            const auto x = stored(normal_values(c.shape.elements(), 3, 1, c.mean), t.graph.activation());
             const float eps = 1e-5f;
-            const TensorId y = ops::group_norm(t.g, t.input(c.shape, x), t.vector(gamma), t.vector(beta),
+            const TensorId y = ops::group_norm(t.graph, t.input(c.shape, x), device_vector(gamma), device_vector(beta),
                                                {.groups = c.groups, .eps = eps, .silu = c.silu});
             t.run({y});
             if (p == Precision::exact) check_same_bits(t.floats(y), group_norm_bits(x, gamma, beta, c, eps));
@@ -159,10 +159,10 @@ TEST_CASE("group_norm", "[ops]") {
 TEST_CASE("group_norm of a small input follows its eps", "[ops]") {
     for (const float eps : {1e-5f, 1e-6f}) {
         const GroupCase c{{1, 8, 8, 64}, 32, 0, false, {}};
-        OpTest t(Precision::fp32);
+        OperatorRun t(Precision::fp32);
         const std::vector<float> gamma(64, 1), beta(64, 0);
         const auto x = normal_values(c.shape.elements(), 3, 1e-3f);
-        const TensorId y = ops::group_norm(t.g, t.input(c.shape, x), t.vector(gamma), t.vector(beta),
+        const TensorId y = ops::group_norm(t.graph, t.input(c.shape, x), device_vector(gamma), device_vector(beta),
                                            {.groups = 32, .eps = eps, .silu = false});
         t.run({y});
         check_close(t.floats(y), group_norm_reference(x, gamma, beta, c, eps), 1e-6, 1e-5);
@@ -174,11 +174,11 @@ TEST_CASE("layer_norm", "[ops]") {
     for (const Precision p : kAll)
         for (const RowCase& c : kRowCases) {
             INFO(name(p) << " " << c.shape.rows() << " rows of " << c.shape.c);
-            OpTest t(p, c.limits);
+            OperatorRun t(p, c.limits);
             const std::size_t n = c.shape.c;
             const auto gamma = normal_values(n, 1, 0.3f, 1), beta = normal_values(n, 2);
-            const auto x = OpTest::stored(normal_values(c.shape.elements(), 3, 2, 5), t.g.activation());
-            const TensorId y = ops::layer_norm(t.g, t.input(c.shape, x), t.vector(gamma), t.vector(beta));
+            const auto x = stored(normal_values(c.shape.elements(), 3, 2, 5), t.graph.activation());
+            const TensorId y = ops::layer_norm(t.graph, t.input(c.shape, x), device_vector(gamma), device_vector(beta));
             t.run({y});
             std::vector<double> want(x.size());
             std::vector<float> bits(x.size());
@@ -215,13 +215,13 @@ TEST_CASE("softmax", "[ops]") {
     for (const Precision p : kAll)
         for (const RowCase& c : kRowCases) {
             INFO(name(p) << " " << c.shape.rows() << " rows of " << c.shape.c);
-            OpTest t(p, c.limits);
+            OperatorRun t(p, c.limits);
             const std::size_t n = c.shape.c;
             auto values = normal_values(c.shape.elements(), 3, 4);
             values[0] = 300;  // its row is one hot
             values[n - 1] = -300;
-            const auto x = OpTest::stored(values, t.g.activation());
-            const TensorId y = ops::softmax(t.g, t.input(c.shape, x));
+            const auto x = stored(values, t.graph.activation());
+            const TensorId y = ops::softmax(t.graph, t.input(c.shape, x));
             t.run({y});
             std::vector<double> want(x.size());
             std::vector<float> bits(x.size());
@@ -243,16 +243,16 @@ TEST_CASE("softmax", "[ops]") {
 }
 
 TEST_CASE("norms name what they cannot do", "[ops]") {
-    OpTest t(Precision::fp32);
+    OperatorRun t(Precision::fp32);
     const std::vector<float> values(64, 1);
-    const Weight w = t.vector(std::vector<float>(8, 1));
-    ops::group_norm(t.g, t.input({1, 2, 4, 8}, values), w, w, {.groups = 3});
-    REQUIRE(t.g.error());
-    CHECK(t.g.error()->code == Code::invalid_argument);
-    CHECK(t.g.error()->message.find("3 groups") != std::string::npos);
-    OpTest u(Precision::fp32);
-    ops::layer_norm(u.g, u.input({1, 1, 4, 16}, values), u.vector(std::vector<float>(8, 1)),
-                    u.vector(std::vector<float>(8, 1)));
-    REQUIRE(u.g.error());
-    CHECK(u.g.error()->message.find("layer_norm") != std::string::npos);
+    const Weight w = device_vector(std::vector<float>(8, 1));
+    ops::group_norm(t.graph, t.input({1, 2, 4, 8}, values), w, w, {.groups = 3});
+    REQUIRE(t.graph.error());
+    CHECK(t.graph.error()->code == Code::invalid_argument);
+    CHECK(t.graph.error()->message.find("3 groups") != std::string::npos);
+    OperatorRun u(Precision::fp32);
+    ops::layer_norm(u.graph, u.input({1, 1, 4, 16}, values), device_vector(std::vector<float>(8, 1)),
+                    device_vector(std::vector<float>(8, 1)));
+    REQUIRE(u.graph.error());
+    CHECK(u.graph.error()->message.find("layer_norm") != std::string::npos);
 }

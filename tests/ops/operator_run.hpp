@@ -6,7 +6,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
+#include <random>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -89,10 +91,18 @@ inline void need(Status status) {
     if (!status) throw std::runtime_error(status.error().message);
 }
 
+/// Limits that force operators to cut their work. 0: the device's own.
+struct Limits {
+    std::uint64_t binding_bytes = 0;
+    double gflops = 1000;  ///< small: short dispatches
+    std::uint32_t workgroups = 0;
+};
+
 /// One graph and what it reads.
 class OperatorRun {
 public:
-    explicit OperatorRun(Precision precision) : OperatorRun(precision, gpu().device->caps()) {}
+    explicit OperatorRun(Precision precision, const Limits& limits = {})
+        : OperatorRun(precision, limited(limits), limits.gflops) {}
     /// Planned for other limits than the device's (which must be stricter), and for another speed.
     OperatorRun(Precision precision, const Capabilities& caps, double assumed_gflops = 1000)
         : caps_(std::make_unique<Capabilities>(caps)), graph(*caps_, precision, assumed_gflops) {}
@@ -103,25 +113,52 @@ public:
         need(write_range(gpu().device, range, bytes));
         return range;
     }
-    TensorId input(Shape shape, DType type, std::span<const float> values) {
-        REQUIRE(values.size() == shape.elements());
-        return graph.external(shape, type, upload(to_bytes(values, type)), "input");
+    TensorId input(Shape shape, DType type, const std::vector<float>& values) {
+        return input_bytes(shape, type, to_bytes(values, type));
+    }
+    /// In the graph's activation type.
+    TensorId input(Shape shape, const std::vector<float>& values) { return input(shape, graph.activation(), values); }
+    TensorId input_bytes(Shape shape, DType type, std::span<const std::byte> bytes) {
+        REQUIRE(bytes.size() == shape.elements() * size_of(type));
+        return graph.external(shape, type, upload(bytes), "input");
+    }
+    template <class T>
+    TensorId input_raw(Shape shape, DType type, const std::vector<T>& values) {
+        return input_bytes(shape, type, std::as_bytes(std::span(values)));
     }
 
+    /// Compiles and runs; `outputs` can be read afterwards.
+    void run(std::initializer_list<TensorId> outputs) {
+        if (graph.error()) throw std::runtime_error(graph.error()->message);
+        for (const TensorId id : outputs)
+            if (!graph.info(id).external.buffer) graph.keep(id);
+        program_ = need(Program::compile(gpu().device, gpu().kernels, arena_, graph));
+        again();
+    }
     std::vector<float> run(TensorId y) {
-        const TensorInfo info = (finish(y), graph.info(y));
-        std::vector<std::byte> bytes(info.bytes());
-        need(read_range(gpu().device, program_->range(y), bytes));
-        return to_floats(bytes, info.dtype);
+        run({y});
+        return floats(y);
+    }
+    /// Runs once more.
+    void again() { need(program_->run()); }
+
+    std::vector<std::byte> bytes(TensorId id) {
+        std::vector<std::byte> out(graph.info(id).bytes());
+        need(read_range(gpu().device, program_->range(id), out));
+        return out;
+    }
+    std::vector<float> floats(TensorId id) { return to_floats(bytes(id), graph.dtype(id)); }
+    void write(TensorId id, const std::vector<float>& values) {
+        need(write_range(gpu().device, graph.info(id).external, to_bytes(values, graph.dtype(id))));
     }
     std::size_t dispatches() const { return program_->dispatch_count(); }
 
 private:
-    void finish(TensorId y) {
-        if (graph.error()) throw std::runtime_error(graph.error()->message);
-        if (!graph.info(y).external.buffer) graph.keep(y);
-        program_ = need(Program::compile(gpu().device, gpu().kernels, arena_, graph));
-        need(program_->run());
+    static Capabilities limited(const Limits& limits) {
+        Capabilities caps = gpu().device->caps();
+        if (limits.binding_bytes) caps.max_storage_buffer_range = limits.binding_bytes;
+        if (limits.workgroups) caps.max_workgroup_count[0] = limits.workgroups;
+        return caps;
     }
 
     std::unique_ptr<Capabilities> caps_;
@@ -181,7 +218,7 @@ struct HostWeight {
 };
 
 /// A vector on the device (bias), in column order, padded.
-inline Weight device_vector(std::span<const float> values) {
+inline Weight device_vector(const std::vector<float>& values) {
     Weight w;
     w.name = "bias";
     w.layout = WeightLayout::vector;
@@ -190,6 +227,25 @@ inline Weight device_vector(std::span<const float> values) {
     padded.resize(w.n_padded());
     w.range = OperatorRun::upload(to_bytes(padded, DType::f32));
     return w;
+}
+
+/// A table of rows on the device (embedding).
+inline Weight device_table(std::span<const float> values, std::uint32_t columns, DType type) {
+    Weight w;
+    w.name = "table";
+    w.layout = WeightLayout::rows;
+    w.dtype = type;
+    w.n = static_cast<std::uint32_t>(values.size() / columns), w.k = columns;
+    w.range = OperatorRun::upload(to_bytes(values, type));
+    return w;
+}
+
+inline std::vector<float> normal_values(std::size_t count, std::uint32_t seed, float scale = 1, float mean = 0) {
+    std::mt19937 engine(seed);
+    std::normal_distribution<float> normal(mean, scale);
+    std::vector<float> values(count);
+    for (float& v : values) v = normal(engine);
+    return values;
 }
 
 /// The largest error, relative to the value but at least to the values' root mean square: a sum that cancels has the
@@ -215,6 +271,31 @@ inline std::string different_bits(std::span<const float> got, std::span<const fl
     if (count == 0) return {};
     return std::to_string(count) + " of " + std::to_string(got.size()) + " differ, first at " + std::to_string(first) +
            ": " + std::to_string(got[first]) + " instead of " + std::to_string(wanted[first]);
+}
+
+/// The same bits, -0 and 0 told apart.
+inline void check_same_bits(std::span<const float> got, std::span<const float> want) {
+    CHECK(different_bits(got, want) == "");
+}
+
+/// |got - want| <= absolute + relative |want| everywhere.
+inline void check_close(std::span<const float> got, std::span<const double> want, double absolute, double relative) {
+    REQUIRE(got.size() == want.size());
+    double worst = 0;
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        const double excess = std::fabs(got[i] - want[i]) / (absolute + relative * std::fabs(want[i]));
+        if (!(excess <= worst)) {  // catches NaN
+            worst = excess;
+            at = i;
+        }
+    }
+    INFO("worst at " << at << ": " << (got.empty() ? 0 : got[at]) << ", " << worst << " times the tolerance");
+    CHECK(worst <= 1);
+}
+
+inline const char* name(Precision p) {
+    return p == Precision::exact ? "exact" : p == Precision::fp32 ? "fp32" : "fp16";
 }
 
 }  // namespace pumice::test
