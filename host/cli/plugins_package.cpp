@@ -28,7 +28,6 @@ using host::Packaged;
 constexpr std::string_view kHelp =
     R"(  install           install or update a plugin from a package (.pumice) or a folder
   remove            remove an installed plugin
-  enable, disable   let a plugin be loaded, or not
   pack              make a package of a folder
   keygen            make a key to sign packages with
 )";
@@ -56,20 +55,6 @@ constexpr std::string_view kRemove = R"(Remove an installed plugin.
 
       --forget-key  also forget whose key may update it: packages by another key can then be installed
   -h, --help        this text
-)";
-
-constexpr std::string_view kEnable = R"(Let a plugin be loaded again.
-
-  pumice plugins enable ID
-
-  -h, --help  this text
-)";
-
-constexpr std::string_view kDisable = R"(Leave a plugin out until it is enabled.
-
-  pumice plugins disable ID
-
-  -h, --help  this text
 )";
 
 constexpr std::string_view kPack = R"(Make a package of what plugin.toml in FOLDER names, with the hashes filled in.
@@ -143,7 +128,6 @@ Packaged<Done> install(const Arguments& arguments) {
                    done.first_use ? "; from now on only packages by this key can update it" : "");
     else
         fmt::print("not signed: nobody knows who made it\n");
-    if (!done.enabled) fmt::print("it is disabled; pumice plugins enable {}\n", done.id);
     return Done{};
 }
 
@@ -153,33 +137,6 @@ Packaged<Done> remove(const Arguments& arguments) {
         host::remove_plugin(plugins, arguments.target, arguments.forget_key ? host::Key::forget : host::Key::keep));
     fmt::print("removed {}\n", arguments.target);
     return Done{};
-}
-
-/// Mistyped ids would be kept without a word; one may be disabled all the same that is to be enabled.
-Packaged<Done> check_known(const fs::path& plugins, const std::string& id, bool enable) {
-    HOST_ASSIGN(const std::vector<host::InstalledPlugin> all, host::installed_plugins(plugins));
-    std::vector<std::string_view> ids;
-    for (const host::InstalledPlugin& plugin : all) ids.push_back(plugin.id);
-    HOST_ASSIGN(const host::PluginState state, host::read_state(plugins));
-    if (std::find(ids.begin(), ids.end(), id) != ids.end() || (enable && state.disabled.count(id) != 0)) return Done{};
-    return Failure{PUMICE_NOT_FOUND,
-                   fmt::format("no plugin {} is installed{}", host::printable(id), host::did_you_mean(id, ids))};
-}
-
-Packaged<Done> enable_or_disable(const Arguments& arguments, bool enable) {
-    HOST_ASSIGN(const fs::path plugins, plugins_of(arguments));
-    HOST_TRY(check_known(plugins, arguments.target, enable));
-    HOST_TRY(host::set_enabled(plugins, arguments.target, enable));
-    fmt::print("{} {}\n", enable ? "enabled" : "disabled", arguments.target);
-    return Done{};
-}
-
-Packaged<Done> enable(const Arguments& arguments) {
-    return enable_or_disable(arguments, true);
-}
-
-Packaged<Done> disable(const Arguments& arguments) {
-    return enable_or_disable(arguments, false);
 }
 
 Packaged<Done> pack(const Arguments& arguments) {
@@ -215,11 +172,9 @@ struct Command {
 };
 
 std::span<const Command> commands() {
-    static const std::array<Command, 6> kCommands = {{
+    static const std::array<Command, 4> kCommands = {{
         {"install", "a package or a folder", kInstall, install, {"--allow-unsigned", "--force"}},
         {"remove", "the id of a plugin", kRemove, remove, {"--forget-key"}},
-        {"enable", "the id of a plugin", kEnable, enable, {}},
-        {"disable", "the id of a plugin", kDisable, disable, {}},
         {"pack", "a folder", kPack, pack, {"-o,--output", "--key"}},
         {"keygen", "a file to write", kKeygen, keygen, {}},
     }};

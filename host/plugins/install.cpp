@@ -36,15 +36,15 @@ Packaged<Done> check_machine(const PackageDescription& description, const Instal
 }
 
 /// An unsigned package of an id whose key is pinned would go around the pin.
-Packaged<Done> check_key(const Package& package, const PluginState& state, const InstallOptions& options) {
+Packaged<Done> check_key(const Package& package, const PinnedKeys& keys, const InstallOptions& options) {
     const std::string& id = package.description.id;
-    const auto pinned = state.keys.find(id);
+    const auto pinned = keys.find(id);
     const std::string forget = fmt::format("if you trust it all the same: pumice plugins remove {} --forget-key", id);
-    if (pinned != state.keys.end() && !package.signed_by)
+    if (pinned != keys.end() && !package.signed_by)
         return PackageFailure(Refusal::other_key,
                               fmt::format("{} is not signed, but versions before it were, by {}; {}", id,
                                           key_text(pinned->second), forget));
-    if (pinned != state.keys.end() && *package.signed_by != pinned->second)
+    if (pinned != keys.end() && *package.signed_by != pinned->second)
         return PackageFailure(Refusal::other_key,
                               fmt::format("{} is signed by {}, but versions before it by {}; {}", id,
                                           key_text(*package.signed_by), key_text(pinned->second), forget));
@@ -76,6 +76,15 @@ Packaged<Done> check_version(const Package& package, const Expected<PackageDescr
                                       package.description.id, before->version.text, version.text));
 }
 
+/// Without the libraries of other platforms, which whoever looks for plugins would try to load.
+PackageFiles files_for(const Package& package, std::string_view platform) {
+    const auto& libraries = package.description.libraries;
+    PackageFiles files = package.files;
+    for (const auto& [name, library] : libraries)
+        if (library.file != libraries.at(std::string(platform)).file) files.erase(library.file);
+    return files;
+}
+
 std::string broken_reason(const InstalledPlugin& plugin) {
     if (plugin.description.id != plugin.id)
         return fmt::format("{}: plugin.toml bears another id, {}", plugin.folder.string(), plugin.description.id);
@@ -86,11 +95,10 @@ std::string broken_reason(const InstalledPlugin& plugin) {
     return {};
 }
 
-InstalledPlugin look_at(const fs::path& folder, const PluginState& state) {
+InstalledPlugin look_at(const fs::path& folder) {
     InstalledPlugin plugin;
     plugin.id = folder.filename().string();
     plugin.folder = folder;
-    plugin.enabled = state.disabled.count(plugin.id) == 0;
     auto description = installed_description(folder);
     if (!description) {
         plugin.broken = description.failure().message;
@@ -119,13 +127,12 @@ std::optional<fs::path> installed_plugins_folder(const char* (*get)(const char*)
 Expected<std::vector<InstalledPlugin>> installed_plugins(const fs::path& folder) {
     std::error_code error;
     if (!fs::exists(folder, error) && !error) return std::vector<InstalledPlugin>{};
-    HOST_ASSIGN(const PluginState state, read_state(folder));
     std::vector<InstalledPlugin> all;
     for (auto each = fs::directory_iterator(folder, error); !error && each != fs::directory_iterator();
          each.increment(error)) {
         std::error_code ignored;  // an entry that vanished meanwhile is none
         if (!each->path().filename().string().starts_with('.') && each->is_directory(ignored))
-            all.push_back(look_at(each->path(), state));
+            all.push_back(look_at(each->path()));
     }
     if (error)
         return Failure{PUMICE_IO,
@@ -139,31 +146,26 @@ Packaged<Installed> install_package(const fs::path& folder, const Package& packa
     HOST_TRY(check_machine(package.description, options));
     {
         // Before anything is made on disk; again below, since until the lock is held others may change it.
-        HOST_ASSIGN(const PluginState state, read_state(folder));
-        HOST_TRY(check_key(package, state, options));
+        HOST_ASSIGN(const PinnedKeys keys, read_keys(folder));
+        HOST_TRY(check_key(package, keys, options));
         HOST_TRY(check_version(package, installed_description(folder / id), options));
     }
     HOST_ASSIGN(const LockedPlugins plugins, LockedPlugins::open(folder, options.wait));
-    HOST_ASSIGN(const PluginState before, read_state(folder));
+    HOST_ASSIGN(const PinnedKeys before, read_keys(folder));
     HOST_TRY(check_key(package, before, options));
     const Expected<PackageDescription> replaced = installed_description(plugins.plugin(id));
     HOST_TRY(check_version(package, replaced, options));
 
     // The pin first: a plugin that is there without its pin could be updated by anyone, a pin without its plugin by
     // nobody but its author.
-    PluginState after = before;
-    if (package.signed_by) after.keys[id] = *package.signed_by;
-    if (after != before) HOST_TRY(write_state(folder, after));
-    if (auto put = plugins.put(id, package.files); !put) {
-        if (after != before) HOST_TRY(write_state(folder, before));
+    PinnedKeys after = before;
+    if (package.signed_by) after[id] = *package.signed_by;
+    if (after != before) HOST_TRY(write_keys(folder, after));
+    if (auto put = plugins.put(id, files_for(package, options.platform)); !put) {
+        if (after != before) HOST_TRY(write_keys(folder, before));
         return put.failure();
     }
-    Installed installed{id,
-                        package.description.version.text,
-                        {},
-                        package.signed_by,
-                        before.keys != after.keys,
-                        after.disabled.count(id) == 0};
+    Installed installed{id, package.description.version.text, {}, package.signed_by, before != after};
     if (replaced) installed.before = replaced->version.text;
     return installed;
 }
@@ -179,30 +181,12 @@ Packaged<Done> remove_plugin(const fs::path& folder, const std::string& id, Key 
     std::error_code error;
     if (!is_plugin_id(id) || !fs::exists(folder, error)) return unknown();
     HOST_ASSIGN(const LockedPlugins plugins, LockedPlugins::open(folder, wait));
-    HOST_ASSIGN(const PluginState before, read_state(folder));
-    PluginState after = before;
-    const bool forgotten = key == Key::forget && after.keys.erase(id) != 0;
+    HOST_ASSIGN(const PinnedKeys before, read_keys(folder));
+    PinnedKeys after = before;
+    const bool forgotten = key == Key::forget && after.erase(id) != 0;
     if (!plugins.has(id) && !forgotten) return unknown();
-    if (plugins.has(id)) {
-        HOST_TRY(plugins.remove(id));
-        after.disabled.erase(id);
-    }
-    if (after != before) HOST_TRY(write_state(folder, after));
-    return Done{};
-}
-
-Packaged<Done> set_enabled(const fs::path& folder, const std::string& id, bool enabled,
-                           std::chrono::milliseconds wait) {
-    if (!is_plugin_id(id))
-        return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{} is no id of a plugin", printable(id))};
-    HOST_ASSIGN(const LockedPlugins plugins, LockedPlugins::open(folder, wait));
-    HOST_ASSIGN(const PluginState before, read_state(folder));
-    PluginState after = before;
-    if (enabled)
-        after.disabled.erase(id);
-    else
-        after.disabled.insert(id);
-    if (after != before) HOST_TRY(write_state(folder, after));
+    if (plugins.has(id)) HOST_TRY(plugins.remove(id));
+    if (after != before) HOST_TRY(write_keys(folder, after));
     return Done{};
 }
 

@@ -1,9 +1,9 @@
 // The folder of installed plugins.
 //
-//     FOLDER/ID/           one plugin: the files of its package, plugin.toml and plugin.sig too
-//     FOLDER/.state.toml   what is disabled, and whose key may update what (install_state.hpp)
-//     FOLDER/.lock         held by the one program that changes something here
-//     FOLDER/.new-…        being unpacked; FOLDER/.old-ID, FOLDER/.gone-…: being replaced or removed
+//     FOLDER/ID/          one package: its files, plugin.toml and plugin.sig too, without other machines' libraries
+//     FOLDER/.keys.toml   whose key may update what (install_keys.hpp)
+//     FOLDER/.lock        held by the one program that changes something here
+//     FOLDER/.new-…       being unpacked; FOLDER/.old-ID, FOLDER/.gone-…: being replaced or removed
 //
 // A plugin's folder appears, is replaced and disappears in one step. What starts with a dot is no plugin. Whoever loads
 // plugins asks installed_plugins, and needs no lock. All functions here may be called on any thread and in several
@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "plugins/install_state.hpp"
+#include "plugins/install_keys.hpp"
 #include "plugins/package.hpp"
 
 namespace pumice::host {
@@ -32,12 +32,11 @@ struct InstalledPlugin {
     std::filesystem::path folder;    ///< its files
     PackageDescription description;  ///< of a broken one: empty
     std::filesystem::path library;   ///< for this machine
-    bool enabled = true;
-    std::string broken;  ///< why it cannot be loaded, one line; empty: it can
+    std::string broken;              ///< why it cannot be loaded, one line; empty: it can
 };
 
 /// By id. A folder whose plugin.toml cannot be read, bears another id or has no library for this machine is listed as
-/// broken. Empty where the folder does not exist; PUMICE_IO and PUMICE_BAD_FORMAT only for the folder or its state.
+/// broken. Empty where the folder does not exist; PUMICE_IO only for the folder itself.
 Expected<std::vector<InstalledPlugin>> installed_plugins(const std::filesystem::path& folder);
 
 struct InstallOptions {
@@ -52,7 +51,6 @@ struct Installed {
     std::optional<std::string> before;   ///< the version that was replaced
     std::optional<PublicKey> signed_by;  ///< empty: not signed
     bool first_use = false;              ///< its key was pinned now
-    bool enabled = true;                 ///< an update of a disabled plugin stays disabled
 };
 
 /// Installs or updates: afterwards the new version is there whole, and on disk, or everything is as it was. The folder
@@ -67,10 +65,5 @@ enum class Key : std::uint8_t { keep, forget };
 /// with the id that was perhaps meant, Refusal::busy, PUMICE_IO.
 Packaged<Done> remove_plugin(const std::filesystem::path& folder, const std::string& id, Key,
                              std::chrono::milliseconds wait = std::chrono::seconds(10));
-
-/// `id` need not be that of an installed package: plugins come from other places too. PUMICE_INVALID_ARGUMENT for what
-/// is no id, Refusal::busy, PUMICE_IO.
-Packaged<Done> set_enabled(const std::filesystem::path& folder, const std::string& id, bool enabled,
-                           std::chrono::milliseconds wait = std::chrono::seconds(10));
 
 }  // namespace pumice::host

@@ -134,7 +134,7 @@ inline std::map<std::string, std::string> tree(const std::filesystem::path& fold
     if (!std::filesystem::exists(folder)) return all;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
         const std::string name = std::filesystem::relative(entry.path(), folder).string();
-        if (name == ".lock") continue;
+        if (entry.path().filename() == ".lock") continue;
         all[name] = entry.is_regular_file() ? read_file(entry.path()) : entry.is_directory() ? "(folder)" : "(other)";
     }
     return all;

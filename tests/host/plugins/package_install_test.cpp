@@ -51,7 +51,7 @@ Packaged<Installed> install_unsigned(const fs::path& folder, const std::string& 
     return install(folder, zip, options);
 }
 
-/// "version, enabled" of the only installed plugin; "" if there is none.
+/// The version of the only installed plugin; "" if there is none.
 std::string installed(const fs::path& folder) {
     const auto all = installed_plugins(folder);
     if (!all) return all.failure().message;
@@ -61,12 +61,12 @@ std::string installed(const fs::path& folder) {
     if (!plugin.broken.empty()) return plugin.broken;
     // The library is of the same version as plugin.toml: never a mixture of two.
     if (read_file(plugin.library) != "library of " + plugin.description.version.text) return "a mixture";
-    return plugin.description.version.text + (plugin.enabled ? ", enabled" : ", disabled");
+    return plugin.description.version.text;
 }
 
 }  // namespace
 
-TEST_CASE("a plugin is installed, updated, disabled, enabled and removed") {
+TEST_CASE("a plugin is installed, updated and removed") {
     TemporaryFolder temporary;
     const fs::path folder = temporary.path() / "data" / "plugins";
     const SecretKey key = new_key();
@@ -78,30 +78,25 @@ TEST_CASE("a plugin is installed, updated, disabled, enabled and removed") {
     CHECK_FALSE(first->before);
     CHECK(first->first_use);
     CHECK(first->signed_by == key.public_key());
-    CHECK(installed(folder) == "1.0.0, enabled");
+    CHECK(installed(folder) == "1.0.0");
     CHECK(read_file(folder / kId / "shaders" / "a.comp") == "main");
-    CHECK(read_state(folder)->keys.at(kId) == key.public_key());
+    CHECK(read_keys(folder)->at(kId) == key.public_key());
 
-    REQUIRE(set_enabled(folder, kId, false));
-    CHECK(installed(folder) == "1.0.0, disabled");
     Wanted next = version("1.1.0");
     next.files = {{"LICENSE", "You may still."}};
     const auto second = install(folder, signed_package(key, next));
     REQUIRE(second);
     CHECK(second->before == "1.0.0");
     CHECK_FALSE(second->first_use);
-    CHECK_FALSE(second->enabled);
-    CHECK(installed(folder) == "1.1.0, disabled");
+    CHECK(installed(folder) == "1.1.0");
     CHECK_FALSE(fs::exists(folder / kId / "shaders"));
-    REQUIRE(set_enabled(folder, kId, true));
-    CHECK(installed(folder) == "1.1.0, enabled");
     REQUIRE(install(folder, signed_package(key, next)));  // the same again
 
     REQUIRE(remove_plugin(folder, kId, Key::keep));
     CHECK(installed(folder).empty());
     const auto left = tree(folder);
     CHECK(left.size() == 1);
-    CHECK(left.count(".state.toml") == 1);
+    CHECK(left.count(".keys.toml") == 1);
     CHECK(remove_plugin(folder, kId, Key::keep).failure().status == PUMICE_NOT_FOUND);
 }
 
@@ -131,10 +126,11 @@ TEST_CASE("the first key is the only one, until it is forgotten") {
     check_refused();
     CHECK(installed(folder).empty());
     REQUIRE(remove_plugin(folder, kId, Key::forget));
+    CHECK(tree(folder).empty());
     const auto trusted = install(folder, signed_package(other, version("1.1.0")));
     REQUIRE(trusted);
     CHECK(trusted->first_use);
-    CHECK(read_state(folder)->keys.at(kId) == other.public_key());
+    CHECK(read_keys(folder)->at(kId) == other.public_key());
 
     // Who signs what was not signed before is trusted then.
     REQUIRE(remove_plugin(folder, kId, Key::forget));
@@ -178,6 +174,19 @@ TEST_CASE("a machine of another kind is told what there is") {
     CHECK_FALSE(fs::exists(folder));
 }
 
+TEST_CASE("only this machine's library is installed") {
+    TemporaryFolder temporary;
+    Wanted wanted = version("1.0.0");
+    std::vector<Entry> entries = entries_of(wanted);
+    const std::string other = wanted.platform == "macos-aarch64" ? "linux-aarch64" : "macos-aarch64";
+    entries.push_back({"other.so", "other"});
+    entries[0].content +=
+        "[libraries." + other + "]\nfile = \"other.so\"\nsha256 = \"" + sha256(bytes_of("other")) + "\"\n";
+    REQUIRE(install_unsigned(temporary.path(), make_zip(entries)));
+    CHECK(installed(temporary.path()) == "1.0.0");
+    CHECK_FALSE(fs::exists(temporary.path() / kId / "other.so"));
+}
+
 TEST_CASE("a broken plugin is listed with its reason, and can be replaced") {
     TemporaryFolder temporary;
     const fs::path folder = temporary.path();
@@ -199,22 +208,21 @@ TEST_CASE("a broken plugin is listed with its reason, and can be replaced") {
     write_file(folder / kId / "plugin.toml", "");
     fs::remove(folder / "a.b");
     REQUIRE(install_unsigned(folder, package(version("1.0.0"))));
-    CHECK(installed(folder) == "1.0.0, enabled");
+    CHECK(installed(folder) == "1.0.0");
 }
 
-TEST_CASE("a damaged state is not taken for an empty one") {
+TEST_CASE("damaged pins are not taken for none") {
     TemporaryFolder temporary;
     const fs::path folder = temporary.path();
     const SecretKey key = new_key();
     REQUIRE(install(folder, signed_package(key, version("1.0.0"))));
-    for (const char* wrong : {"keys = 3", "[keys]\n\"a\" = \"b\"", "disabled = [3]", "more = 1", "disabled = ["}) {
-        write_file(folder / ".state.toml", wrong);
+    for (const char* wrong : {"a = 3", "\"a.b\" = \"key\"", "[a]", "a = ["}) {
+        write_file(folder / ".keys.toml", wrong);
         const auto before = tree(folder);
         const auto refused = install(folder, signed_package(new_key(), version("1.1.0")));
         REQUIRE_FALSE(refused);
         CHECK(refused.failure().status == PUMICE_BAD_FORMAT);
-        CHECK(refused.failure().message.rfind((folder / ".state.toml").string() + ":", 0) == 0);
-        CHECK_FALSE(installed_plugins(folder));
+        CHECK(refused.failure().message.rfind((folder / ".keys.toml").string() + ":", 0) == 0);
         CHECK(tree(folder) == before);
     }
 }
@@ -227,18 +235,18 @@ TEST_CASE("what interrupted programs leave is cleaned up") {
         fs::create_directories(folder / left / "shaders");
         write_file(folder / left / "golden.so", "half");
     }
-    CHECK(installed(folder) == "1.0.0, enabled");  // who only looks sees none of it
+    CHECK(installed(folder) == "1.0.0");  // who only looks sees none of it
     // Between the two steps of a file system that cannot exchange names: the old version is away, the new not there.
     fs::rename(folder / kId, folder / (".old-" + kId));
-    REQUIRE(set_enabled(folder, kId, false));
-    CHECK(installed(folder) == "1.0.0, disabled");
+    CHECK(remove_plugin(folder, "org.example.other", Key::keep).failure().status == PUMICE_NOT_FOUND);
+    CHECK(installed(folder) == "1.0.0");
     // After the second: the new version is there, the old one not yet removed.
     fs::copy(folder / kId, folder / (".old-" + kId), fs::copy_options::recursive);
     REQUIRE(install_unsigned(folder, package(version("1.1.0"))));
-    CHECK(installed(folder) == "1.1.0, disabled");
+    CHECK(installed(folder) == "1.1.0");
     for (const auto& [name, content] : tree(folder)) {
         INFO(name);
-        CHECK((name == ".state.toml" || name.rfind(kId, 0) == 0));
+        CHECK(name.rfind(kId, 0) == 0);
     }
 }
 
@@ -268,7 +276,7 @@ TEST_CASE("whoever is killed while installing leaves a whole version") {
         REQUIRE(WIFSIGNALED(status));
         // Nobody has cleaned up yet: a program that starts now loads one of the two.
         const std::string now = installed(folder);
-        CHECK((now == "1.0.0, enabled" || now == "1.1.0, enabled"));
+        CHECK((now == "1.0.0" || now == "1.1.0"));
         ++seen[now[2] - '0'];
         const std::size_t files = tree(folder / kId / "f").size();
         CHECK(files == 20);
@@ -296,7 +304,6 @@ TEST_CASE("one program changes plugins at a time") {
     CHECK(refused.failure().message ==
           "another program changes the plugins in " + folder.string() + "; try again when it is done");
     CHECK(remove_plugin(folder, kId, Key::keep, hasty.wait).failure().refusal == Refusal::busy);
-    CHECK(set_enabled(folder, kId, false, hasty.wait).failure().refusal == Refusal::busy);
     CHECK(tree(folder) == before);
     ::close(lock);
     CHECK(install(folder, package(version("1.1.0")), hasty));

@@ -121,7 +121,7 @@ TEST_CASE("names in a package are those that every system can hold") {
         CHECK(refusal(good) == Refusal::none);
     for (const char* bad : {"..", "../a", "a/../b", "a/..", "a\\..\\b"}) CHECK(refusal(bad) == Refusal::traversal);
     for (const char* bad : {"/a", "\\a", "c:a", "C:\\a", "//server/a"}) CHECK(refusal(bad) == Refusal::absolute);
-    for (const char* bad : {"", ".", "a/", "a//b", "a/./b", "a\\b", "a:b:c", "a\nb", "ä", "a.", "a ", "nul", "NUL.txt",
+    for (const char* bad : {"", ".", "a/", "a//b", "a/./b", "a\\b", "ab:c", "a\nb", "ä", "a.", "a ", "nul", "NUL.txt",
                             "com1", "shaders/aux.comp", "a*", "a?"})
         CHECK(refusal(bad) == Refusal::name);
     CHECK(refusal(std::string(201, 'a')) == Refusal::name);
