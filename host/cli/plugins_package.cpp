@@ -17,6 +17,7 @@
 #include "outcome.hpp"
 #include "plugins/install.hpp"
 #include "plugins/package.hpp"
+#include "plugins/package_new.hpp"
 
 namespace pumice::cli {
 namespace fs = std::filesystem;
@@ -30,6 +31,7 @@ constexpr std::string_view kHelp =
   remove            remove an installed plugin
   pack              make a package of a folder
   keygen            make a key to sign packages with
+  new               start a plugin of one's own
 )";
 
 constexpr std::string_view kInstall = R"(Install a plugin, or update it.
@@ -76,6 +78,17 @@ can. An existing file is never replaced.
   -h, --help  this text
 )";
 
+constexpr std::string_view kNew = R"(Write a project to start a plugin from, in a new folder NAME.
+
+  pumice plugins new NAME --kind KIND
+
+  NAME             what users will type: lower-case letters, digits and '_'
+      --kind KIND  {kinds}
+  -h, --help       this text
+
+It builds with CMake against the installed SDK: cmake -B build && cmake --build build
+)";
+
 struct Meaning {
     host::Refusal refusal;
     const char* text;
@@ -104,7 +117,7 @@ constexpr Meaning kRefusals[] = {
 /// What was typed.
 struct Arguments {
     std::string target;  ///< file, folder or id
-    std::string output, key;
+    std::string output, key, kind;
     bool allow_unsigned = false, force = false, forget_key = false;
     fs::path plugins;  ///< the folder of installed ones; empty: not known
 };
@@ -165,6 +178,15 @@ Packaged<Done> keygen(const Arguments& arguments) {
     return Done{};
 }
 
+Packaged<Done> start(const Arguments& arguments) {
+    if (arguments.kind.empty())
+        return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("plugins new needs to know what for: --kind {}",
+                                                            fmt::join(host::project_kinds(), "|"))};
+    HOST_TRY(host::write_project(".", arguments.target, arguments.kind));
+    fmt::print("{0}/CMakeLists.txt\n{0}/{0}.c\n{0}/plugin.toml\n{0}/LICENSE\n", arguments.target);
+    return Done{};
+}
+
 struct Command {
     std::string_view name, target, help;
     Packaged<Done> (*run)(const Arguments&);
@@ -172,11 +194,12 @@ struct Command {
 };
 
 std::span<const Command> commands() {
-    static const std::array<Command, 4> kCommands = {{
+    static const std::array<Command, 5> kCommands = {{
         {"install", "a package or a folder", kInstall, install, {"--allow-unsigned", "--force"}},
         {"remove", "the id of a plugin", kRemove, remove, {"--forget-key"}},
         {"pack", "a folder", kPack, pack, {"-o,--output", "--key"}},
         {"keygen", "a file to write", kKeygen, keygen, {}},
+        {"new", "a name", kNew, start, {"--kind"}},
     }};
     return kCommands;
 }
@@ -193,9 +216,8 @@ void print_help(const Command& command) {
     for (const Meaning& meaning : kRefusals)
         refusals +=
             fmt::format("{}  {:<4}{}", refusals.empty() ? "" : "\n", static_cast<int>(meaning.refusal), meaning.text);
-    std::string text(command.help);
-    if (const std::size_t at = text.find("{refusals}"); at != std::string::npos) text.replace(at, 10, refusals);
-    fmt::print("{}", text);
+    const std::string kinds = fmt::to_string(fmt::join(host::project_kinds(), ", "));
+    fmt::print("{}", fmt::format(fmt::runtime(command.help), fmt::arg("refusals", refusals), fmt::arg("kinds", kinds)));
 }
 
 Failure unexpected(const Command& command, const std::string& word) {
@@ -220,8 +242,8 @@ Packaged<Done> run(const Command& command, int argc, const char* const* argv, co
     const std::pair<std::string_view, bool*> flags[] = {{"--allow-unsigned", &arguments.allow_unsigned},
                                                         {"--force", &arguments.force},
                                                         {"--forget-key", &arguments.forget_key}};
-    const std::pair<std::string_view, std::string*> texts[] = {{"-o,--output", &arguments.output},
-                                                               {"--key", &arguments.key}};
+    const std::pair<std::string_view, std::string*> texts[] = {
+        {"-o,--output", &arguments.output}, {"--key", &arguments.key}, {"--kind", &arguments.kind}};
     for (const std::string_view option : command.options) {
         for (const auto& [name, to] : flags)
             if (name == option) app.add_flag(std::string(name), *to);

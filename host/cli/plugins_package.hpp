@@ -1,4 +1,4 @@
-// `pumice plugins install`, remove, pack, keygen: the commands that handle packages of plugins.
+// `pumice plugins install`, remove, pack, keygen, new: the commands that handle packages of plugins.
 #pragma once
 
 #include <string>

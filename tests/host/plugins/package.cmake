@@ -5,3 +5,10 @@ pumice_host_program(pumice_package_tests ${package_test_files})
 target_link_libraries(pumice_package_tests PRIVATE PkgConfig::libarchive)
 add_test(NAME unit/host_packages COMMAND pumice_package_tests)
 set_tests_properties(unit/host_packages PROPERTIES LABELS unit TIMEOUT ${PUMICE_TEST_TIMEOUT})
+
+# Needs the SDK, and no device.
+if(TARGET pumice_sdk)
+  add_test(NAME unit/host_new_plugin COMMAND ${CMAKE_CURRENT_LIST_DIR}/package_new_test.sh ${CMAKE_BINARY_DIR}
+                                             ${CMAKE_C_COMPILER})
+  set_tests_properties(unit/host_new_plugin PROPERTIES LABELS unit TIMEOUT ${PUMICE_TEST_TIMEOUT})
+endif()

@@ -296,3 +296,35 @@ TEST_CASE("a folder that may not be written leaves the old version") {
     }
     REQUIRE(::chmod(user.plugins().c_str(), 0755) == 0);
 }
+
+TEST_CASE("a new project is a plugin as it is") {
+    const User user;
+    Run command = user.command({"new", "my_sampler", "--kind", "sampler"});
+    command.folder = user.folder.path();
+    const Finished made = run(command);
+    CHECK(made.status == 0);
+    CHECK(made.out ==
+          "my_sampler/CMakeLists.txt\nmy_sampler/my_sampler.c\nmy_sampler/plugin.toml\nmy_sampler/LICENSE\n");
+    const fs::path project = user.folder.path() / "my_sampler";
+    for (const auto& [name, content] : tree(project)) {
+        INFO(name);
+        CHECK(content.size() > 100);
+        CHECK(content.find("my_sampler") != std::string::npos);
+        CHECK(content.find('@') == std::string::npos);
+    }
+    // Once something stands where the build puts the library, it is a package.
+    write_file(project / "my_sampler.so", "built");
+    CHECK(user.plugins({"install", project.string(), "--allow-unsigned"}).out ==
+          "installed org.example.my_sampler 0.1.0\nnot signed: nobody knows who made it\n");
+    CHECK(tree(user.plugins() / "org.example.my_sampler").size() == 3);
+
+    check_fails(run(command), 4, "cannot make the folder ./my_sampler: File exists");
+    command.arguments = {"plugins", "new", "My-Sampler", "--kind", "sampler"};
+    check_fails(run(command), 2,
+                "My-Sampler is no name for a plugin: a lower-case letter, then those, digits and '_', at most 32");
+    command.arguments = {"plugins", "new", "other", "--kind", "sampelr"};
+    check_fails(run(command), 2, "--kind: sampelr is not one of sampler; did you mean sampler?");
+    command.arguments = {"plugins", "new", "other"};
+    check_fails(run(command), 2, "plugins new needs to know what for: --kind sampler");
+    CHECK_FALSE(fs::exists(user.folder.path() / "other"));
+}
