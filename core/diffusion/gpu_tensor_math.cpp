@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "diffusion/brownian.hpp"
 #include "ops/ops.hpp"
 #include "vulkan/command.hpp"
 
@@ -13,7 +15,11 @@ namespace pumice {
 namespace {
 
 /// First element of a program's key; the second is the slot written (read, for download), the others slots read.
-enum Operation : std::uint32_t { kCombine, kFromNchw, kToNchw };
+enum Operation : std::uint32_t { kCombine, kFromNchw, kToNchw, kNorms };
+
+/// A device with few bindings adds many terms in several dispatches: the first takes four, each other three to what is
+/// there. Rows of weights, then: {w0, w1, w2, w3}, {1, w4, w5, w6}, {1, w7}. The sums are the same.
+constexpr std::size_t kRows = 3;
 
 std::uint64_t bytes_of(Shape shape) {
     return shape.elements() * sizeof(float);
@@ -36,28 +42,49 @@ DrawNoise draw_from(BatchNoise noise, Shape latents) {
     };
 }
 
+DrawBrownian brownian_from(const NoiseOptions& options, Shape latents) {
+    // Shared, because a std::function is copied and trees are not.
+    const auto trees = std::make_shared<std::vector<BrownianTree>>();
+    return [options, latents, trees](std::span<float> nchw, double lowest, double highest, double from,
+                                     double to) -> Status {
+        const std::size_t count = latents.elements() / latents.n;
+        if (trees->empty() || !trees->front().covers(lowest, highest)) {
+            trees->clear();
+            for (std::uint32_t i = 0; i < latents.n; ++i)
+                trees->emplace_back(options.seed + i, count, lowest, highest);
+        }
+        for (std::uint32_t i = 0; i < latents.n; ++i) (*trees)[i].increment(from, to, nchw.subspan(i * count, count));
+        return {};
+    };
+}
+
 GpuTensorMath::GpuTensorMath(std::shared_ptr<Device> device, KernelCache& kernels, Shape shape, Precision precision,
-                             DrawNoise draw)
+                             DrawNoise draw, DrawBrownian draw_brownian)
     : device_(std::move(device)),
       kernels_(kernels),
       shape_(shape),
       // Latents are f32 whatever the networks compute in.
       precision_(precision == Precision::exact ? Precision::exact : Precision::fp32),
       draw_(std::move(draw)),
+      draw_brownian_(std::move(draw_brownian)),
       host_(shape.elements()) {}
 
 GpuTensorMath::~GpuTensorMath() = default;
 
 Result<std::unique_ptr<GpuTensorMath>> GpuTensorMath::create(std::shared_ptr<Device> device, KernelCache& kernels,
-                                                             Shape shape, Precision precision, DrawNoise draw) {
+                                                             Shape shape, Precision precision, DrawNoise draw,
+                                                             DrawBrownian draw_brownian) {
     if (shape.elements() == 0 || shape.c % 4 != 0)
         return Error{Code::invalid_argument,
                      fmt::format("latents of {} x {} x {} x {} (n, h, w, c): c must be a multiple of 4", shape.n,
                                  shape.h, shape.w, shape.c)};
     std::unique_ptr<GpuTensorMath> math(
-        new GpuTensorMath(std::move(device), kernels, shape, precision, std::move(draw)));
+        new GpuTensorMath(std::move(device), kernels, shape, precision,
+                                                          std::move(draw), std::move(draw_brownian)));
     Device& on = *math->device_;
-    PUMICE_ASSIGN(math->weights_, new_range(on, kMaxTerms * sizeof(float), Intent::shared, "sampler weights"));
+    PUMICE_ASSIGN(math->weights_, new_range(on, kRows * kMaxTerms * sizeof(float), Intent::shared, "sampler weights"));
+    PUMICE_ASSIGN(math->norms_,
+                  new_range(on, ops::norms_shape(shape).elements() * sizeof(float), Intent::shared, "sampler norms"));
     PUMICE_ASSIGN(math->nchw_, new_range(on, bytes_of(shape), Intent::shared, "noise"));
     return math;
 }
@@ -107,6 +134,8 @@ void GpuTensorMath::build(Graph& graph, const Key& key) const {
     } else if (key[0] == kToNchw) {
         const std::array terms{ops::Term{ops::nhwc_to_nchw(graph, latent), 1}};
         ops::linear_combination(graph, terms, graph.external(graph.shape(terms[0].x), DType::f32, nchw_, "nchw"));
+    } else if (key[0] == kNorms) {
+        ops::norms(graph, latent, graph.external(ops::norms_shape(shape_), DType::f32, norms_, "norms"));
     } else {
         // A latent that occurs twice is one tensor, so that barriers and in-place writing see it as such.
         std::vector<TensorId> terms;
@@ -115,8 +144,21 @@ void GpuTensorMath::build(Graph& graph, const Key& key) const {
             const auto at = static_cast<std::size_t>(earlier - key.begin());
             terms.push_back(at == i ? tensor(graph, key[i]) : at == 1 ? latent : terms[at - 2]);
         }
-        const TensorId weights = graph.external({1, 1, 1, kMaxTerms}, DType::f32, weights_, "weights");
-        ops::linear_combination_by(graph, terms, weights, 0, latent);
+        const TensorId weights = graph.external({1, 1, 1, kRows * kMaxTerms}, DType::f32, weights_, "weights");
+        if (terms.size() <= 4 || ops::combines_eight(graph)) {
+            ops::linear_combination_by(graph, terms, weights, 0, latent);
+            return;
+        }
+        TensorId sum = ops::linear_combination_by(graph, std::span(terms).first(4), weights, 0);
+        for (std::size_t first = 4, row = 1; first < terms.size(); first += 3, ++row) {
+            const std::size_t count = std::min<std::size_t>(3, terms.size() - first);
+            std::vector<TensorId> more{sum};
+            more.insert(more.end(), terms.begin() + static_cast<std::ptrdiff_t>(first),
+                        terms.begin() + static_cast<std::ptrdiff_t>(first + count));
+            const bool last = first + count == terms.size();
+            sum = ops::linear_combination_by(graph, more, weights, static_cast<std::uint32_t>(row * kMaxTerms),
+                                             last ? latent : TensorId{});
+        }
     }
 }
 
@@ -137,10 +179,15 @@ Result<Program*> GpuTensorMath::program(const Key& key) {
 Status GpuTensorMath::linear_combination(const Latent& out, std::span<const LatentTerm> terms) {
     PUMICE_TRY(check(out, terms));
     Key key{kCombine, out.slot()};
-    std::array<float, kMaxTerms> weights{};
+    std::array<float, kRows * kMaxTerms> weights{};
     for (std::size_t i = 0; i < terms.size(); ++i) {
         key.push_back(terms[i].latent.slot());
         weights[i] = static_cast<float>(terms[i].weight);
+    }
+    for (std::size_t row = 1; row < kRows; ++row) {
+        weights[row * kMaxTerms] = 1;
+        for (std::size_t i = 0; i < 3 && 4 + 3 * (row - 1) + i < kMaxTerms; ++i)
+            weights[row * kMaxTerms + 1 + i] = weights[4 + 3 * (row - 1) + i];
     }
     PUMICE_TRY(write_range(device_, weights_, std::as_bytes(std::span(weights))));
     PUMICE_ASSIGN(Program * recorded, program(key));
@@ -157,6 +204,33 @@ Status GpuTensorMath::noise(const Latent& out) {
     if (out.math() != this) return Error{Code::invalid_argument, "noise into a foreign latent"};
     PUMICE_TRY(draw_(host_));
     return run_upload(out);
+}
+
+Status GpuTensorMath::brownian(const Latent& out, double lowest, double highest, double from, double to) {
+    if (out.math() != this) return Error{Code::invalid_argument, "noise into a foreign latent"};
+    if (!draw_brownian_) return Error{Code::unsupported, "there is no Brownian path here"};
+    if (!(lowest > 0) || !(lowest < highest) || !std::isfinite(highest) || std::isnan(from) || std::isnan(to))
+        return Error{Code::invalid_argument,
+                     fmt::format("a Brownian path over {} to {}, asked from {} to {}", lowest, highest, from, to)};
+    PUMICE_TRY(draw_brownian_(host_, lowest, highest, from, to));
+    return run_upload(out);
+}
+
+Result<std::vector<LatentNorms>> GpuTensorMath::norms(const Latent& latent) {
+    if (latent.math() != this) return Error{Code::invalid_argument, "norms of a foreign latent"};
+    PUMICE_ASSIGN(Program * recorded, program({kNorms, latent.slot()}));
+    PUMICE_TRY(recorded->run());
+    std::vector<float> partial(norms_.size / sizeof(float));
+    PUMICE_TRY(read_range(device_, norms_, std::as_writable_bytes(std::span(partial))));
+    std::vector<LatentNorms> all(shape_.n);
+    const std::size_t a_picture = partial.size() / shape_.n;
+    for (std::size_t i = 0; i < partial.size(); i += 4) {
+        LatentNorms& norms = all[i / a_picture];
+        norms.sum += double(partial[i]);
+        norms.squares += double(partial[i + 1]);
+        norms.largest = std::max(norms.largest, double(partial[i + 2]));
+    }
+    return all;
 }
 
 Status GpuTensorMath::upload(const Latent& out, std::span<const float> nchw) {

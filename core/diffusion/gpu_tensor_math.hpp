@@ -19,6 +19,12 @@ namespace pumice {
 using DrawNoise = std::function<Status(std::span<float> nchw)>;
 DrawNoise draw_from(BatchNoise noise, Shape latents);
 
+/// Fills {n, c, h, w} with an increment of each picture's Brownian path; see TensorMath::brownian.
+using DrawBrownian =
+    std::function<Status(std::span<float> nchw, double lowest, double highest, double from, double to)>;
+/// Paths of these seeds (picture i: seed + i), whatever the options say of variations.
+DrawBrownian brownian_from(const NoiseOptions& options, Shape latents);
+
 /// Latents are f32 {n, h, w, c} in buffers of their own. Each operation is a program of one or two dispatches, recorded
 /// when first asked for with these latents and replayed after that; weights go through a small buffer. Noise is drawn
 /// on the host, whose numbers are the same for every device, and uploaded.
@@ -27,21 +33,22 @@ public:
     /// shape.c is a multiple of 4. The kernels outlive this. In Precision::exact results are the same bits on every
     /// driver.
     static Result<std::unique_ptr<GpuTensorMath>> create(std::shared_ptr<Device>, KernelCache&, Shape, Precision,
-                                                         DrawNoise);
+                                                         DrawNoise, DrawBrownian = {});
     ~GpuTensorMath() override;
 
     Result<Latent> create_latent() override;
     Status linear_combination(const Latent& out, std::span<const LatentTerm> terms) override;
     Status noise(const Latent& out) override;
+    Status brownian(const Latent& out, double lowest, double highest, double from, double to) override;
+    std::array<std::uint32_t, 4> nchw() const override { return {shape_.n, shape_.c, shape_.h, shape_.w}; }
+    Result<std::vector<LatentNorms>> norms(const Latent&) override;
+    Status upload(const Latent& out, std::span<const float> nchw) override;
+    Result<std::vector<float>> download(const Latent&) override;
 
     /// A handle for memory of the caller's (a denoiser's input or output), f32 of this shape.
     Result<Latent> wrap(BufferRange);
     /// Where a latent lies.
     const BufferRange& range(const Latent& latent) const { return slots_[latent.slot()].range; }
-
-    /// {n, c, h, w} from the host and back: initial latents, stored noises, tests.
-    Status upload(const Latent& out, std::span<const float> nchw);
-    Result<std::vector<float>> download(const Latent&);
 
     /// Programs recorded so far: a sampler's steps after the first few add none.
     std::size_t programs() const { return programs_.size(); }
@@ -55,7 +62,7 @@ private:
     /// What is done (see the .cpp's Operation), to which slot, from which slots.
     using Key = std::vector<std::uint32_t>;
 
-    GpuTensorMath(std::shared_ptr<Device>, KernelCache&, Shape, Precision, DrawNoise);
+    GpuTensorMath(std::shared_ptr<Device>, KernelCache&, Shape, Precision, DrawNoise, DrawBrownian);
     void release(std::uint32_t slot) noexcept override;
     Result<Program*> program(const Key& key);
     void build(Graph& graph, const Key& key) const;
@@ -67,8 +74,10 @@ private:
     Shape shape_;
     Precision precision_;
     DrawNoise draw_;
+    DrawBrownian draw_brownian_;
     std::vector<Place> slots_;
-    BufferRange weights_;  ///< kMaxTerms floats
+    BufferRange weights_;  ///< of a combination's dispatches, one row of kMaxTerms floats each
+    BufferRange norms_;    ///< partial sums of `norms`
     BufferRange nchw_;     ///< a latent's numbers on their way in or out
     std::vector<float> host_;
     Arena arena_;

@@ -1,12 +1,10 @@
-// Noise levels of Stable Diffusion's training and the lists of them that a sampler walks down.
+// Noise levels of Stable Diffusion's training. The lists of them that samplers walk down are made by plugins
+// (plugins/samplers).
 #pragma once
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 #include <vector>
-
-#include "base/result.hpp"
 
 namespace pumice {
 
@@ -40,29 +38,5 @@ private:
     std::vector<float> alphas_cumprod_, sigmas_;
     std::vector<double> log_sigmas_;
 };
-
-/// A way to choose the noise levels: falling, and ending with 0 after `steps` of them ("ddim": about as many).
-struct Schedule {
-    std::string_view name;
-    std::vector<float> (*make)(const SigmaTable&, std::uint32_t steps);
-};
-
-/// normal, karras, exponential, simple, sgm_uniform, ddim.
-std::span<const Schedule> schedules();
-std::vector<std::string_view> schedule_names();
-
-/// The noise levels of the named schedule, 0 at the end. Code::not_found lists the names; Code::invalid_argument for
-/// steps outside 1…size().
-Result<std::vector<float>> make_sigmas(std::string_view schedule, const SigmaTable&, std::uint32_t steps);
-
-/// Karras et al. 2022 (arXiv 2206.00364), equation 5, and a 0.
-std::vector<float> karras_sigmas(double sigma_min, double sigma_max, std::uint32_t steps, double rho = 7);
-
-/// The time steps A1111 gives its DDIM sampler, rising: 1, 1 + s, 1 + 2s, … below size() with s = size() / steps. The
-/// sampler makes one step fewer than there are entries, and there may be more of them than `steps`.
-/// Code::invalid_argument for steps outside 1…size().
-Result<std::vector<std::uint32_t>> ddim_timesteps(const SigmaTable&, std::uint32_t steps);
-/// Their noise levels, falling; the last is not 0. Code::invalid_argument also for steps = 1, which leaves no step.
-Result<std::vector<float>> ddim_sigmas(const SigmaTable&, std::uint32_t steps);
 
 }  // namespace pumice

@@ -2,10 +2,12 @@
 // where the implementation keeps them (gpu_tensor_math.hpp: on the device).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -47,11 +49,18 @@ struct LatentTerm {
     const Latent& latent;
 };
 
+/// Measures of one picture's latent.
+struct LatentNorms {
+    double sum = 0;      ///< of the elements
+    double squares = 0;  ///< of their squares
+    double largest = 0;  ///< of their absolute values
+};
+
 /// All latents of one TensorMath have the same shape. Not thread-safe. Operations return when their arguments may be
 /// reused, in the order of the calls.
 class TensorMath {
 public:
-    static constexpr std::size_t kMaxTerms = 4;
+    static constexpr std::size_t kMaxTerms = 8;
 
     virtual ~TensorMath() = default;
 
@@ -62,6 +71,17 @@ public:
     virtual Status linear_combination(const Latent& out, std::span<const LatentTerm> terms) = 0;
     /// The next draw of standard normal numbers from the pictures' generators. `out` is overwritten.
     virtual Status noise(const Latent& out) = 0;
+    /// The increment of each picture's Brownian path from noise level `from` to `to`, scaled to unit variance; the path
+    /// lies over [lowest, highest] (brownian.hpp).
+    virtual Status brownian(const Latent& out, double lowest, double highest, double from, double to) = 0;
+
+    /// {n, c, h, w}.
+    virtual std::array<std::uint32_t, 4> nchw() const = 0;
+    /// One a picture.
+    virtual Result<std::vector<LatentNorms>> norms(const Latent&) = 0;
+    /// {n, c, h, w} from the host and back. Code::invalid_argument for another number of elements.
+    virtual Status upload(const Latent& out, std::span<const float> nchw) = 0;
+    virtual Result<std::vector<float>> download(const Latent&) = 0;
 
     Status combine(const Latent& out, std::initializer_list<LatentTerm> terms) {
         return linear_combination(out, std::span(terms.begin(), terms.size()));

@@ -78,7 +78,7 @@ TensorId concat(Graph&, TensorId a, TensorId b);
 
 TensorId activation(Graph&, TensorId x, Activation);
 
-/// out = sum of weight[i] * x[i] (1 to 4 terms of one shape, f32), written to `out` if given, which may be one of the
+/// out = sum of weight[i] * x[i] (1 to 4 terms of one shape, f32; 8 where combines_eight), written to `out` if given, which may be one of the
 /// terms. add, subtract, scale and lerp are cases of it.
 struct Term {
     TensorId x;
@@ -89,6 +89,8 @@ TensorId linear_combination(Graph&, std::span<const Term> terms, TensorId out = 
 /// device buffer. What samplers step with: one recorded program, other coefficients each step.
 TensorId linear_combination_by(Graph&, std::span<const TensorId> terms, TensorId params, std::uint32_t index,
                                TensorId out = {});
+/// Whether the device has the bindings for eight terms in one dispatch.
+bool combines_eight(const Graph&);
 TensorId add(Graph&, TensorId a, TensorId b);   ///< activation type, as a residual outside of linear/conv2d
 
 /// out = x * params[index], params f32 in a device buffer that the host changes between runs; x f32, output in
@@ -123,6 +125,11 @@ TensorId nhwc_to_nchw(Graph&, TensorId x);
 
 /// Sets `flag` (u32 in a device buffer, i32 {1,1,1,1}) to 1 when any element is NaN or infinite; never clears it.
 void check_finite(Graph&, TensorId x, TensorId flag);
+
+/// Partial sums of each picture of x, f32 {n,h,w,c}: four numbers a piece of 4096 elements (their sum, the sum of their
+/// squares, the largest absolute value, 0), to be added up in order by the host. Written to `out`, f32 of norms_shape.
+void norms(Graph&, TensorId x, TensorId out);
+Shape norms_shape(const Shape& x);
 
 /// Standard normal numbers, f32 {n,h,w,c} laid out NHWC but drawn in NCHW order as the CUDA generator does: Philox
 /// 4x32-10 (Salmon et al. 2011), key = seed, counter = (offset, 0, element, 0), Box-Muller of the first two words. A

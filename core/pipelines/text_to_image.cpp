@@ -46,6 +46,7 @@ struct Run {
 
 Status check(const TextToImageRequest& r, const Model& model) {
     const auto wrong = [](const std::string& text) { return Error{Code::invalid_argument, text}; };
+    if (!r.sampler) return wrong("no sampler is given");
     const std::uint32_t factor = model.config().vae.factor();
     for (const auto& [name, value] : {std::pair{"width", r.width}, std::pair{"height", r.height}})
         if (value % factor != 0 || value < 64 || value > 16384)
@@ -63,8 +64,8 @@ Status check(const TextToImageRequest& r, const Model& model) {
 Result<PromptConditioning> Run::encode() {
     const Stopwatch stage;
     PUMICE_ASSIGN(auto conditioning,
-                  PromptConditioning::encode(model, request.prompt, request.negative_prompt, request.steps,
-                                             request.clip_skip, control.cancel));
+                  PromptConditioning::encode(model, request.prompt, request.negative_prompt,
+                                             request.steps * request.sampler->calls_per_step(), request.clip_skip, control.cancel));
     if (!model.fits_at_once()) model.text_weights().release();
     result.text_seconds = stage.seconds();
     report(Progress::Stage::text, request.batch, request.batch);
@@ -72,14 +73,12 @@ Result<PromptConditioning> Run::encode() {
 }
 
 Status Run::denoise(PromptConditioning& conditioning, GpuTensorMath& math, const Latent& x) {
-    PUMICE_ASSIGN(const Sampler* sampler, find_sampler(request.sampler));
-    PUMICE_ASSIGN(const std::vector<float> sigmas,
-                  sampler_sigmas(*sampler, request.schedule, SigmaTable::scaled_linear(), request.steps));
+    PUMICE_ASSIGN(const std::vector<float> sigmas, request.sampler->sigmas(SigmaTable::scaled_linear(), request.steps));
     PUMICE_ASSIGN(const auto denoiser,
                   GuidedDenoiser::create(model, math, latent_shape(),
                                          {.scale = double(request.guidance_scale), .cancel = control.cancel}));
     PUMICE_TRY(math.noise(x));
-    PUMICE_TRY(math.combine(x, {{initial_scale(*sampler, sigmas), x}}));
+    PUMICE_TRY(math.combine(x, {{request.sampler->initial_scale(sigmas), x}}));
 
     std::uint32_t call = 0;
     Stopwatch step_clock;
@@ -92,14 +91,15 @@ Status Run::denoise(PromptConditioning& conditioning, GpuTensorMath& math, const
         return denoiser->denoise(in, sigma, out);
     };
     SamplerCall sampling{.math = math, .denoise = denoise, .sigmas = sigmas};
-    sampling.on_step = [&](std::uint32_t step) -> Status {
+    sampling.check = [&]() -> Status { return cancelled() ? Status(Error{Code::cancelled, "cancelled"}) : Status{}; };
+    sampling.on_step = [&](std::uint32_t step, std::uint32_t steps) -> Status {
         result.step_seconds.push_back(step_clock.seconds());
         step_clock = {};
-        report(Progress::Stage::step, step + 1, sampling.steps());
+        report(Progress::Stage::step, step + 1, steps);
         if (cancelled()) return Error{Code::cancelled, "cancelled"};
         return {};
     };
-    PUMICE_TRY(sample(*sampler, sampling, x));
+    PUMICE_TRY(request.sampler->run(sampling, x));
     result.unet_flops = denoiser->flops();
     if (denoiser->fell_back())
         result.notes.push_back("the UNet overflowed fp16; its steps from there on were done in fp32");
@@ -128,9 +128,10 @@ Status Run::decode(GpuTensorMath& math, const Latent& x) {
 Result<TextToImageResult> Run::run() {
     PUMICE_ASSIGN(PromptConditioning conditioning, encode());
     const Shape shape = latent_shape();
-    BatchNoise noise({.kind = request.rng, .seed = request.seed}, request.batch);
+    const NoiseOptions noise{.kind = request.rng, .seed = request.seed};
     PUMICE_ASSIGN(const auto math, GpuTensorMath::create(model.device(), *model.kernels(), shape, model.precision(),
-                                                         draw_from(std::move(noise), shape)));
+                                                         draw_from(BatchNoise(noise, request.batch), shape),
+                                                         brownian_from(noise, shape)));
     PUMICE_ASSIGN(const Latent x, math->create_latent());
     PUMICE_TRY(denoise(conditioning, *math, x));
     if (!model.fits_at_once()) model.unet_weights().release();

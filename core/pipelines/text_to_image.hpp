@@ -11,6 +11,7 @@
 #include "base/precision.hpp"
 #include "base/result.hpp"
 #include "diffusion/rng.hpp"
+#include "diffusion/sampler.hpp"
 #include "models/model.hpp"
 
 namespace pumice {
@@ -21,8 +22,7 @@ struct TextToImageRequest {
     std::uint32_t width = 512, height = 512;  ///< pixels, multiples of 8, 64…16384
     std::uint32_t steps = 20;                 ///< 1…1000
     float guidance_scale = 7.0f;              ///< 1 or less: no guidance
-    std::string sampler = "euler_a";          ///< see sampler_names()
-    std::string schedule = "normal";          ///< see schedule_names(); ddim has its own time steps
+    std::shared_ptr<Sampler> sampler;         ///< with its schedule; for this request alone
     std::uint64_t seed = 0;                   ///< picture i of the batch has seed + i
     RngKind rng = RngKind::torch_cpu;
     std::uint32_t batch = 1;                  ///< 1…64

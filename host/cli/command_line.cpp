@@ -1,6 +1,7 @@
 #include "cli/command_line.hpp"
 
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
@@ -44,13 +45,14 @@ struct Parser {
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, output, config;
+    Given prompt, output, config, params;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
           prompt(add(*app, "-p,--prompt")),
           output(add(*app, "-o,--output")),
-          config(add(*app, "--config")) {
+          config(add(*app, "--config")),
+          params{app->add_option("--plugin-param")->expected(1)->type_size(1)->take_all()} {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
                                           {"--negative", "-n,--negative"},
                                           {"--width", "-W,--width"},
@@ -68,6 +70,19 @@ struct Generate : Parser {
             settings.emplace_back(name, add(*app, names));
         app->add_flag("--json", line.json);
         app->add_flag("-q,--quiet", line.quiet);
+        app->add_flag("--safe-mode", line.safe_mode);
+    }
+
+    Expected<void> read_params() {
+        for (const std::string& text : params.option->results()) {
+            const std::size_t equals = text.find('=');
+            if (equals == std::string::npos || equals == 0)
+                return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("--plugin-param: {} is not KIND.NAME=VALUE, as "
+                                                                    "sampler.eta=0.5",
+                                                                    host::shown(text))};
+            line.settings.given_plugin_params[text.substr(0, equals)] = text.substr(equals + 1);
+        }
+        return {};
     }
 
     Expected<void> read() {
@@ -78,6 +93,7 @@ struct Generate : Parser {
         for (const auto& [name, given] : settings)
             if (const auto text = given.text())
                 HOST_TRY(host::set_from_text(line.settings, *host::find_flag(name), *text, name));
+        HOST_TRY(read_params());
         if (!line.prompt)
             return Failure{PUMICE_INVALID_ARGUMENT, "generate needs a prompt: -p \"what the picture shows\""};
         return {};
@@ -121,17 +137,29 @@ struct Program {
     Parser inspect{models.app->add_subcommand("inspect")};
     Given inspect_config = add(*inspect.app, "--config");
     Given inspect_file = add(*inspect.app, "file");
+    Parser plugins{app.add_subcommand("plugins")};
+    Parser plugins_list{plugins.app->add_subcommand("list")};
+    Parser plugins_enable{plugins.app->add_subcommand("enable")};
+    Parser plugins_disable{plugins.app->add_subcommand("disable")};
+    Given enable_id = add(*plugins_enable.app, "id");
+    Given disable_id = add(*plugins_disable.app, "id");
+    Given list_config = add(*plugins_list.app, "--config");
 
     Program() {
         app.add_flag("-V,--version", version);
         devices.app->add_flag("--json", line.json);
         inspect.app->add_flag("--json", line.json);
+        plugins_list.app->add_flag("--json", line.json);
+        plugins_list.app->add_flag("--safe-mode", line.safe_mode);
+        plugins_list.app->add_flag("--probe", line.probe_again);
     }
 
     Expected<CommandLine> read() {
         if (version) return of(Command::version);
         const std::pair<const Parser*, const char*> inner_first[] = {
-            {&inspect, "inspect"}, {&models, "models"}, {&devices, "devices"}, {&generate, "generate"}, {&root, ""}};
+            {&inspect, "inspect"},         {&models, "models"},           {&devices, "devices"},
+            {&generate, "generate"},       {&plugins_list, "plugins"},    {&plugins_enable, "plugins"},
+            {&plugins_disable, "plugins"}, {&plugins, "plugins"},         {&root, ""}};
         for (const auto& [parser, name] : inner_first)
             if (parser->help) return help_of(name);
         for (const auto& [parser, name] : inner_first)
@@ -148,7 +176,24 @@ struct Program {
             line.config = inspect_config.text();
             return of(Command::inspect);
         }
+        if (plugins.app->parsed()) return read_plugins();
         return help_of(models.app->parsed() ? "models" : "");
+    }
+
+    Expected<CommandLine> read_plugins() {
+        line.config = list_config.text();
+        if (plugins_list.app->parsed()) return of(Command::plugins_list);
+        for (const auto& [parser, id, command] :
+             {std::tuple{&plugins_enable, &enable_id, Command::plugins_enable},
+              std::tuple{&plugins_disable, &disable_id, Command::plugins_disable}}) {
+            if (!parser->app->parsed()) continue;
+            if (!id->text())
+                return Failure{PUMICE_INVALID_ARGUMENT,
+                               fmt::format("plugins {} needs a plugin's id", parser->app->get_name())};
+            line.plugin = *id->text();
+            return of(command);
+        }
+        return help_of("plugins");
     }
 
     CommandLine of(Command command) {

@@ -10,14 +10,26 @@
 namespace pumice::cli {
 
 struct CommandLine {
-    enum class Command { help, version, generate, devices, inspect } command = Command::help;
-    std::string help_of;      ///< Command::help: "", "generate", "devices", "models", "inspect"
+    enum class Command {
+        help,
+        version,
+        generate,
+        devices,
+        inspect,
+        plugins_list,
+        plugins_enable,
+        plugins_disable
+    } command = Command::help;
+    std::string help_of;      ///< Command::help: "", "generate", "devices", "models", "inspect", "plugins"
     host::Settings settings;  ///< of generate
     std::optional<std::string> prompt;
     std::optional<std::string> output;  ///< -o
     std::optional<std::string> config;  ///< --config
     std::string file;                   ///< of inspect
+    std::string plugin;                 ///< id, of plugins enable and disable
     bool json = false, quiet = false;
+    bool safe_mode = false;    ///< the plugins that come with Pumice alone
+    bool probe_again = false;  ///< of plugins list
 };
 
 /// PUMICE_INVALID_ARGUMENT with one line.

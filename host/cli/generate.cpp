@@ -76,7 +76,7 @@ public:
     Expected<void> run();
 
 private:
-    Expected<Engine> open_engine();
+    Expected<Engine> open_engine(const Plugins&);
     Expected<void> write(const Images&, const Request&);
     host::PictureInfo info(const Request&, std::uint64_t seed) const;
     void report(const Engine&, const Request&, const Images&) const;
@@ -94,8 +94,9 @@ private:
     double write_seconds_ = 0;
 };
 
-Expected<Engine> Generation::open_engine() {
+Expected<Engine> Generation::open_engine(const Plugins& plugins) {
     EngineOptions options;
+    options.plugins = &plugins;
     options.device = context_.settings.device.value_or("");
     options.cache_folder = context_.settings.cache_folder.value_or(
         context_.places.cache_home.empty() ? "" : context_.places.cache_home + "/pumice");
@@ -115,11 +116,14 @@ Expected<void> Generation::run() {
     HOST_TRY(names.check());
     HOST_ASSIGN(model_file_, find_model(context_.settings.model.value_or(""), context_.settings));
     view_.loading(model_file_.filename().string());
-    HOST_ASSIGN(const Engine engine, open_engine());
+    HOST_ASSIGN(const Plugins plugins, find_plugins(context_));
+    HOST_TRY(check_plugin_names(context_, plugins));
+    HOST_ASSIGN(const Engine engine, open_engine(plugins));
     HOST_ASSIGN(Model model, Model::load(engine, model_file_.string(), precision_of(context_.settings)));
     // Reading a large file twice takes seconds: beside the work, not before it.
     auto hash = std::async(std::launch::async, [file = model_file_.string()] { return file_sha256(file); });
     Request request = make_request(model, context_.settings, *context_.line.prompt);
+    HOST_ASSIGN(request.plugin_params, plugin_params(context_, plugins, request));
     request.on_progress = [this](const pumice_progress& progress) { view_.update(progress); };
     request.cancel = &interrupt_.cancel();
     HOST_ASSIGN(const Images images, model.generate(request));
@@ -190,6 +194,7 @@ void Generation::report(const Engine& engine, const Request& request, const Imag
         {"cfg", request.guidance_scale},
         {"sampler", request.sampler},
         {"schedule", request.schedule},
+        {"plugin_params", request.plugin_params},
         {"rng", rng_name(request.rng)},
         {"batch", request.batch},
         {"clip_skip", request.clip_skip},

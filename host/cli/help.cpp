@@ -17,6 +17,7 @@ Commands:
   generate          make pictures from a prompt
   devices           list the devices that can do it
   models inspect    say what a model file holds
+  plugins           list samplers, schedules and other plugins; turn them on and off
 
 Options:
   -h, --help        this text; with a command, its options
@@ -46,6 +47,10 @@ How:
       --cfg SCALE         how closely to follow the prompt, {cfg}; 1 or less: no guidance, twice as fast
       --sampler NAME      {samplers}
       --schedule NAME     {schedules}
+      --plugin-param KIND.NAME=VALUE
+                          a parameter of the sampler or the schedule, as sampler.s_churn=4 or schedule.rho=5; may be
+                          repeated. `pumice plugins list` shows them
+      --safe-mode         only the plugins that come with Pumice
       --rng NAME          torch-cpu or philox: whose random numbers the seed stands for
       --clip-skip N       leave out the last N-1 layers of the text encoder
 
@@ -90,6 +95,46 @@ constexpr std::string_view kInspect = R"(Say what a model file holds: family, ge
   -h, --help         this text
 )";
 
+constexpr std::string_view kPlugins = R"(Samplers and schedules are plugins: those that come with Pumice, and others.
+
+  pumice plugins list [options]
+  pumice plugins enable ID
+  pumice plugins disable ID
+
+  list              what there is: id, version, kinds, place, status, and why one is not used; then the samplers and
+                    schedules with their parameters
+      --json        all of it as JSON
+      --probe       try all out again
+      --safe-mode   as a start with --safe-mode sees it
+      --config FILE instead of ~/.config/pumice/config.toml
+  enable, disable   from the next start on. One that crashed is left out until it is enabled
+  -h, --help        this text
+
+Plugins are looked for in the folders of PUMICE_PLUGIN_PATH (separated by ':'), in paths.plugins of the configuration
+file, in ~/.local/share/pumice/plugins, and beside the program. Of two with one id, and of two samplers or schedules with
+one name, the first counts.
+)";
+
+/// Names in lines of the help's width.
+std::string wrapped(const std::vector<std::string_view>& names) {
+    constexpr std::size_t kIndent = 26, kWidth = 116;
+    std::string text;
+    std::size_t column = kIndent;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const std::string word = std::string(names[i]) + (i + 1 < names.size() ? "," : "");
+        if (column > kIndent && column + 1 + word.size() > kWidth) {
+            text += "\n" + std::string(kIndent, ' ');
+            column = kIndent;
+        } else if (i > 0) {
+            text += ' ';
+            ++column;
+        }
+        text += word;
+        column += word.size();
+    }
+    return text;
+}
+
 std::string exit_codes() {
     std::string lines;
     for (const ExitCode& code : kExitCodes) lines += fmt::format("  {:<4}{}\n", exit_code(code.status), code.meaning);
@@ -103,15 +148,15 @@ std::string limits(std::string_view flag) {
 
 }  // namespace
 
-std::string help_text(std::string_view command) {
+std::string help_text(std::string_view command, const HelpNames& names) {
     using fmt::arg;
     if (command == "generate")
         return fmt::format(fmt::runtime(kGenerate), arg("width", limits("--width")), arg("batch", limits("--batch")),
                            arg("steps", limits("--steps")), arg("cfg", limits("--cfg")),
-                           arg("samplers", fmt::to_string(fmt::join(sampler_names(), ", "))),
-                           arg("schedules", fmt::to_string(fmt::join(schedule_names(), ", "))));
+                           arg("samplers", wrapped(names.samplers)), arg("schedules", wrapped(names.schedules)));
     if (command == "devices") return std::string(kDevices);
     if (command == "models") return std::string(kModels);
+    if (command == "plugins") return std::string(kPlugins);
     if (command == "inspect") return std::string(kInspect);
     return fmt::format(fmt::runtime(kMain), arg("exit_codes", exit_codes()));
 }

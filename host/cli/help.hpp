@@ -3,10 +3,16 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pumice::cli {
 
-/// Of a command: "", "generate", "devices", "models", "inspect". Ends with a line end.
-std::string help_text(std::string_view command);
+/// The names that "generate" tells.
+struct HelpNames {
+    std::vector<std::string_view> samplers, schedules;
+};
+
+/// Of a command: "", "generate", "devices", "models", "inspect", "plugins". Ends with a line end.
+std::string help_text(std::string_view command, const HelpNames& names = {});
 
 }  // namespace pumice::cli

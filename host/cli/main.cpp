@@ -35,12 +35,25 @@ Expected<Context> context_of(CommandLine line) {
     return Context{std::move(line), settings, places};
 }
 
+/// The names of samplers and schedules are the plugins' to tell; help does not fail where they cannot be had.
+Expected<void> print_help(const CommandLine& line) {
+    if (line.help_of != "generate") {
+        fmt::print("{}", help_text(line.help_of));
+        return {};
+    }
+    const Expected<Context> context = context_of(line);
+    const Expected<Plugins> plugins =
+        find_plugins(context ? *context : Context{line, {}, host::places_from_environment(get_variable)});
+    fmt::print("{}", plugins ? help_text("generate", {plugins->samplers(), plugins->schedules()})
+                             : help_text("generate", {{"see pumice plugins list"}, {"see pumice plugins list"}}));
+    return {};
+}
+
 Expected<void> run(int argc, const char* const* argv) {
     HOST_ASSIGN(const CommandLine line, parse_command_line(argc, argv));
     switch (line.command) {
         case CommandLine::Command::help:
-            fmt::print("{}", help_text(line.help_of));
-            return {};
+            return print_help(line);
         case CommandLine::Command::version:
             return run_version();
         case CommandLine::Command::devices:
@@ -48,6 +61,15 @@ Expected<void> run(int argc, const char* const* argv) {
         case CommandLine::Command::generate: {
             HOST_ASSIGN(const Context context, context_of(line));
             return run_generate(context);
+        }
+        case CommandLine::Command::plugins_list: {
+            HOST_ASSIGN(const Context context, context_of(line));
+            return run_plugins_list(context);
+        }
+        case CommandLine::Command::plugins_enable:
+        case CommandLine::Command::plugins_disable: {
+            HOST_ASSIGN(const Context context, context_of(line));
+            return run_plugins_set(context, line.command == CommandLine::Command::plugins_enable);
         }
         case CommandLine::Command::inspect: {
             HOST_ASSIGN(const Context context, context_of(line));

@@ -38,12 +38,16 @@ private:
     }
 
     Expected<void> entry(const std::string& path, const std::string& at, const toml::node& node) {
-        if (path == "generate" || path == "paths") {
+        if (path == "plugin_params" || path == "plugin_params.sampler" || path == "plugin_params.schedule" ||
+            path == "generate" || path == "paths") {
             if (const toml::table* inner = node.as_table()) return table(*inner, path + ".");
             return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{}: this must be a table, [{}]", at, path)};
         }
         for (const Setting& setting : all_settings())
             if (setting.key == path) return value(setting, at, node);
+        constexpr std::string_view kParams = "plugin_params.";
+        if (path.starts_with("plugin_params.sampler.") || path.starts_with("plugin_params.schedule."))
+            return param(path.substr(kParams.size()), at, node);
         return unknown(path, at);
     }
 
@@ -59,8 +63,27 @@ private:
                        fmt::format("{}: this is {}, but must be {}", at, type, wanted(setting))};
     }
 
+    /// Which parameters there are, and what they may be, is known when the plugins are.
+    Expected<void> param(const std::string& key, const std::string& at, const toml::node& node) {
+        std::string text;
+        if (const auto* given = node.as_string())
+            text = given->get();
+        else if (const auto* whole = node.as_integer())
+            text = fmt::to_string(whole->get());
+        else if (const auto* real = node.as_floating_point())
+            text = fmt::format("{}", real->get());
+        else if (const auto* truth = node.as_boolean())
+            text = truth->get() ? "true" : "false";
+        else
+            return Failure{PUMICE_INVALID_ARGUMENT,
+                           fmt::format("{}: this must be a text, a number, true or false", at)};
+        settings_.plugin_params[key] = text;
+        return {};
+    }
+
     static Expected<void> unknown(const std::string& path, const std::string& at) {
-        std::vector<std::string_view> keys = {"generate", "paths"};
+        std::vector<std::string_view> keys = {"generate", "paths", "plugin_params", "plugin_params.sampler",
+                                              "plugin_params.schedule"};
         for (const Setting& setting : all_settings()) keys.push_back(setting.key);
         std::string hint = did_you_mean(path, keys);
         // A key under the wrong heading is as easy a mistake as a letter.
@@ -111,7 +134,8 @@ Expected<Settings> read_config(const fs::path& path, const std::string& home) {
         return Failure{PUMICE_IO,
                        fmt::format("cannot read the configuration file {}; check its permissions", path.string())};
     HOST_ASSIGN(Settings settings, parse_config(text, path.string()));
-    for (auto* folder : {&settings.models_folder, &settings.output_folder, &settings.cache_folder})
+    for (auto* folder : {&settings.models_folder, &settings.output_folder, &settings.cache_folder,
+                         &settings.plugins_folder})
         if (*folder) *folder = (path.parent_path() / expand_home(**folder, home)).lexically_normal().string();
     if (settings.model) settings.model = expand_home(*settings.model, home);
     return settings;
@@ -122,8 +146,13 @@ Places places_from_environment(const char* (*get)(const char*)) {
     places.home = absolute_or_empty(get("HOME"));
     places.config_home = absolute_or_empty(get("XDG_CONFIG_HOME"));
     if (places.config_home.empty() && !places.home.empty()) places.config_home = places.home + "/.config";
-    places.cache_home = absolute_or_empty(get("XDG_CACHE_HOME"));
-    if (places.cache_home.empty() && !places.home.empty()) places.cache_home = places.home + "/.cache";
+    const auto home_or = [&](const char* variable, const char* beneath) {
+        const std::string set = absolute_or_empty(get(variable));
+        return set.empty() && !places.home.empty() ? places.home + beneath : set;
+    };
+    places.cache_home = home_or("XDG_CACHE_HOME", "/.cache");
+    places.data_home = home_or("XDG_DATA_HOME", "/.local/share");
+    places.state_home = home_or("XDG_STATE_HOME", "/.local/state");
 
     const char* set = get("XDG_CONFIG_DIRS");
     std::string_view rest = set && *set ? set : "/etc/xdg";

@@ -26,6 +26,8 @@ struct Places {
     std::string config_home;               ///< $XDG_CONFIG_HOME, or ~/.config
     std::vector<std::string> config_dirs;  ///< $XDG_CONFIG_DIRS, or /etc/xdg
     std::string cache_home;                ///< $XDG_CACHE_HOME, or ~/.cache
+    std::string data_home;                 ///< $XDG_DATA_HOME, or ~/.local/share
+    std::string state_home;                ///< $XDG_STATE_HOME, or ~/.local/state
 };
 Places places_from_environment(const char* (*get)(const char*));
 

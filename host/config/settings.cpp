@@ -33,8 +33,8 @@ const std::array kSettings = {
     Setting{"generate.height", "--height", "", &S::height, Kind::whole, 64, 16384, 8},
     Setting{"generate.steps", "--steps", "", &S::steps, Kind::whole, 1, 1000},
     Setting{"generate.cfg", "--cfg", "", &S::cfg, Kind::real, 0, 100},
-    Setting{"generate.sampler", "--sampler", "", &S::sampler, Kind::choice, 0, 0, 1, sampler_names},
-    Setting{"generate.schedule", "--schedule", "", &S::schedule, Kind::choice, 0, 0, 1, schedule_names},
+    Setting{"generate.sampler", "--sampler", "", &S::sampler, Kind::name},
+    Setting{"generate.schedule", "--schedule", "", &S::schedule, Kind::name},
     Setting{"generate.seed", "--seed", "", &S::seed, Kind::seed},
     Setting{"generate.rng", "--rng", "", &S::rng, Kind::choice, 0, 0, 1, generators},
     Setting{"generate.batch", "--batch", "", &S::batch, Kind::whole, 1, 64},
@@ -42,17 +42,8 @@ const std::array kSettings = {
     Setting{"paths.models", "", "PUMICE_MODELS", &S::models_folder, Kind::path},
     Setting{"paths.output", "", "PUMICE_OUTPUT", &S::output_folder, Kind::path},
     Setting{"paths.cache", "", "PUMICE_CACHE", &S::cache_folder, Kind::path},
+    Setting{"paths.plugins", "", "", &S::plugins_folder, Kind::path},
 };
-
-/// As a user wrote it, fit for one line.
-std::string shown(std::string_view text) {
-    constexpr std::size_t kMost = 80;
-    if (text.empty()) return "\"\"";
-    std::string line(text.substr(0, kMost));
-    for (char& c : line)
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-    return text.size() > kMost ? line + "…" : line;
-}
 
 Failure wrong(const Setting& setting, std::string_view value, const std::string& where) {
     std::string hint;
@@ -90,11 +81,24 @@ Expected<void> set_string(Settings& settings, const Setting& setting, std::strin
         const auto choices = setting.choices();
         if (std::find(choices.begin(), choices.end(), text) == choices.end()) return wrong(setting, text, where);
     }
+    if (setting.kind == Kind::name) {
+        if (text.empty()) return wrong(setting, text, where);
+        (setting.key == "generate.sampler" ? settings.sampler_from : settings.schedule_from) = where;
+    }
     settings.*std::get<std::optional<std::string> Settings::*>(setting.member) = std::string(text);
     return {};
 }
 
 }  // namespace
+
+std::string shown(std::string_view text) {
+    constexpr std::size_t kMost = 80;
+    if (text.empty()) return "\"\"";
+    std::string line(text.substr(0, kMost));
+    for (char& c : line)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+    return text.size() > kMost ? line + "…" : line;
+}
 
 std::span<const Setting> all_settings() {
     return kSettings;
@@ -112,6 +116,8 @@ std::string wanted(const Setting& setting) {
             return "a text";
         case Kind::path:
             return "a path";
+        case Kind::name:
+            return "a name that pumice plugins list shows";
         case Kind::choice:
             return fmt::format("one of {}", fmt::join(setting.choices(), ", "));
         case Kind::whole:
@@ -143,6 +149,7 @@ Expected<void> set_from_text(Settings& settings, const Setting& setting, std::st
         case Kind::text:
         case Kind::path:
         case Kind::choice:
+        case Kind::name:
             return set_string(settings, setting, text, where);
     }
     return {};
@@ -153,7 +160,8 @@ Expected<void> set_value(Settings& settings, const Setting& setting, const Setti
     const auto* text = std::get_if<std::string>(&value);
     const auto* whole = std::get_if<std::int64_t>(&value);
     const auto* real = std::get_if<double>(&value);
-    const bool takes_text = setting.kind == Kind::text || setting.kind == Kind::path || setting.kind == Kind::choice;
+    const bool takes_text = setting.kind == Kind::text || setting.kind == Kind::path ||
+                            setting.kind == Kind::choice || setting.kind == Kind::name;
     if (takes_text && text) return set_string(settings, setting, *text, where);
     if (setting.kind == Kind::seed && (whole || (text && *text == "random")))
         return set_from_text(settings, setting, text ? *text : fmt::to_string(*whole), where);
@@ -175,6 +183,10 @@ Settings overlay(const Settings& over, const Settings& under) {
                 if (over.*member) result.*member = over.*member;
             },
             setting.member);
+    if (over.sampler) result.sampler_from = over.sampler_from;
+    if (over.schedule) result.schedule_from = over.schedule_from;
+    for (const auto& [key, value] : over.plugin_params) result.plugin_params[key] = value;
+    for (const auto& [key, value] : over.given_plugin_params) result.given_plugin_params[key] = value;
     return result;
 }
 

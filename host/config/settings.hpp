@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,7 +22,11 @@ struct Settings {
     std::optional<std::uint64_t> seed;  ///< "random" and -1 leave it empty
     std::optional<std::uint64_t> width, height, steps, batch, clip_skip;
     std::optional<double> cfg;
-    std::optional<std::string> models_folder, output_folder, cache_folder;
+    std::optional<std::string> models_folder, output_folder, cache_folder, plugins_folder;
+    /// Parameters of plugins by key ("sampler.eta"): of the file, and of the command line.
+    std::map<std::string, std::string> plugin_params, given_plugin_params;
+    /// Where the sampler and the schedule were set, for messages: their names are checked when the plugins are known.
+    std::string sampler_from, schedule_from;
 };
 
 using SettingMember = std::variant<std::optional<std::string> Settings::*, std::optional<std::uint64_t> Settings::*,
@@ -32,7 +37,7 @@ struct Setting {
     std::string_view flag;         ///< of `pumice generate`: "--steps"; empty: none
     std::string_view environment;  ///< "PUMICE_DEVICE"; empty: none
     SettingMember member;
-    enum class Kind : std::uint8_t { text, path, choice, whole, real, seed } kind;
+    enum class Kind : std::uint8_t { text, path, choice, name, whole, real, seed } kind;
     double least = 0, most = 0;                            ///< whole, real
     std::uint32_t multiple = 1;                            ///< whole
     std::vector<std::string_view> (*choices)() = nullptr;  ///< choice
@@ -51,6 +56,9 @@ Expected<void> set_from_text(Settings&, const Setting&, std::string_view text, c
 /// A typed value, as the file has it. PUMICE_INVALID_ARGUMENT beginning with `where`.
 using SettingValue = std::variant<std::string, std::int64_t, double>;
 Expected<void> set_value(Settings&, const Setting&, const SettingValue&, const std::string& where);
+
+/// As a user wrote it, fit for one line.
+std::string shown(std::string_view text);
 
 /// What `over` sets, else what `under` sets.
 Settings overlay(const Settings& over, const Settings& under);

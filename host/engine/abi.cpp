@@ -15,6 +15,25 @@ pumice_status report(const Error& error, pumice_error* out) {
     return status;
 }
 
+Log log_to(LogCallback callback, void* user) {
+    if (!callback) return {};
+    return Log::to(
+        [=](LogLevel level, std::string_view line) {
+            callback(user, static_cast<pumice_log_level>(level), std::string(line).c_str());
+        },
+        LogLevel::debug);
+}
+static_assert(static_cast<int>(LogLevel::debug) == PUMICE_LOG_DEBUG);
+static_assert(static_cast<int>(LogLevel::error) == PUMICE_LOG_ERROR);
+
+plugins::RegistryOptions builtin_plugins() {
+    const plugins::InstalledParts parts = plugins::installed_parts();
+    plugins::RegistryOptions options;
+    options.builtin = parts.plugins;
+    options.probe = parts.probe;
+    return options;
+}
+
 }  // namespace pumice::abi
 
 extern "C" const char* pumice_status_name(pumice_status status) {

@@ -9,7 +9,9 @@
 
 #include <fmt/format.h>
 
+#include "base/log.hpp"
 #include "base/result.hpp"
+#include "plugins/registry.hpp"
 #include "pumice/pumice.h"
 
 namespace pumice::abi {
@@ -21,6 +23,9 @@ inline pumice_status to_status(Code code) {
 static_assert(static_cast<int>(Code::not_finite) + 1 == PUMICE_NOT_FINITE);
 static_assert(static_cast<int>(Code::device_lost) + 1 == PUMICE_DEVICE_LOST);
 static_assert(static_cast<int>(Code::bad_format) + 1 == PUMICE_BAD_FORMAT);
+
+/// Those that come with this library, and no others.
+plugins::RegistryOptions builtin_plugins();
 
 /// Fills `out`, if there is one of a size known here, and gives the status.
 pumice_status report(const Error& error, pumice_error* out);
@@ -64,6 +69,10 @@ pumice_status guard(pumice_error* error, Work&& work) {
         return report({Code::internal, fmt::format("a bug of Pumice: {}", e.what())}, error);
     }
 }
+
+using LogCallback = void (*)(void*, pumice_log_level, const char*);
+/// Silent without a callback.
+Log log_to(LogCallback callback, void* user);
 
 inline std::string text_or_empty(const char* text) {
     return text ? text : "";

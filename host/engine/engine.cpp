@@ -6,24 +6,17 @@
 namespace pumice {
 namespace {
 
-using LogCallback = void (*)(void*, pumice_log_level, const char*);
-
-Log log_to(LogCallback callback, void* user) {
-    if (!callback) return {};
-    return Log::to(
-        [=](LogLevel level, std::string_view line) {
-            callback(user, static_cast<pumice_log_level>(level), std::string(line).c_str());
-        },
-        LogLevel::debug);
-}
-static_assert(static_cast<int>(LogLevel::debug) == PUMICE_LOG_DEBUG);
-static_assert(static_cast<int>(LogLevel::error) == PUMICE_LOG_ERROR);
-
 Result<std::shared_ptr<EngineState>> open_engine(const pumice_engine_options& options) {
-    const Log log = log_to(options.log, options.user);
+    const Log log = abi::log_to(options.log, options.user);
     InstanceOptions instance_options;
     instance_options.validation = options.validation != 0;
     instance_options.on_validation_message = [log](const std::string& message) { log.write(LogLevel::error, message); };
+    std::shared_ptr<plugins::Registry> registry;
+    if (options.plugins) {
+        registry = options.plugins->registry;
+    } else {
+        PUMICE_ASSIGN(registry, plugins::Registry::create(abi::builtin_plugins()));
+    }
     PUMICE_ASSIGN(auto instance, Instance::create(instance_options));
 
     DeviceOptions device_options;
@@ -36,7 +29,8 @@ Result<std::shared_ptr<EngineState>> open_engine(const pumice_engine_options& op
     if (options.shader_folder && *options.shader_folder) kernels->set_source_folder(options.shader_folder);
     DeviceDescription description(device->caps());
     return std::shared_ptr<EngineState>(
-        new EngineState{std::move(device), std::move(kernels), std::move(description), {}});
+        new EngineState{std::move(device), std::move(kernels), std::move(description), std::move(registry),
+                        log, {}});
 }
 
 }  // namespace

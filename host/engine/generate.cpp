@@ -11,7 +11,19 @@
 namespace pumice {
 namespace {
 
-Result<TextToImageRequest> read_request(const pumice_request& given) {
+Result<std::shared_ptr<Sampler>> make_sampler(const EngineState& engine, const pumice_request& given) {
+    std::vector<std::string> params;
+    for (std::size_t i = 0; i < given.plugin_param_count; ++i) {
+        const char* param = given.plugin_params ? given.plugin_params[i] : nullptr;
+        if (!param) return Error{Code::invalid_argument, fmt::format("plugin_params[{}] is NULL", i)};
+        params.emplace_back(param);
+    }
+    PUMICE_ASSIGN(auto sampler, engine.plugins->make_sampler(abi::text_or_empty(given.sampler),
+                                                             abi::text_or_empty(given.schedule), params, engine.log));
+    return std::shared_ptr<Sampler>(std::move(sampler));
+}
+
+Result<TextToImageRequest> read_request(const EngineState& engine, const pumice_request& given) {
     TextToImageRequest request;
     request.prompt = abi::text_or_empty(given.prompt);
     request.negative_prompt = abi::text_or_empty(given.negative_prompt);
@@ -19,8 +31,7 @@ Result<TextToImageRequest> read_request(const pumice_request& given) {
     request.height = given.height;
     request.steps = given.steps;
     request.guidance_scale = given.guidance_scale;
-    request.sampler = abi::text_or_empty(given.sampler);
-    request.schedule = abi::text_or_empty(given.schedule);
+    PUMICE_ASSIGN(request.sampler, make_sampler(engine, given));
     request.seed = given.seed;
     if (given.rng != PUMICE_RNG_TORCH_CPU && given.rng != PUMICE_RNG_PHILOX)
         return Error{Code::invalid_argument, fmt::format("rng is {}, which is none", int(given.rng))};
@@ -83,7 +94,7 @@ std::string report(const pumice_model& model, const TextToImageResult& result, d
 }
 
 Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumice_request& given) {
-    PUMICE_ASSIGN(const TextToImageRequest request, read_request(given));
+    PUMICE_ASSIGN(const TextToImageRequest request, read_request(*model.engine, given));
     const std::lock_guard lock(model.engine->running);
     const auto begin = std::chrono::steady_clock::now();
     model.engine->device->allocator().reset_peaks();

@@ -32,7 +32,8 @@ Result<std::unique_ptr<pumice_model>> load(const std::shared_ptr<EngineState>& e
     auto loaded = std::make_unique<pumice_model>();
     loaded->engine = engine;
     PUMICE_ASSIGN(loaded->model, Model::load(engine->device, engine->kernels, path, options));
-    PUMICE_ASSIGN(loaded->defaults, model_defaults(loaded->model->file(), loaded->model->config(), path));
+    PUMICE_ASSIGN(loaded->defaults, model_defaults(loaded->model->file(), loaded->model->config(), path,
+                                                   engine->plugins->sampler_names(), engine->plugins->schedule_names()));
     loaded->open_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return loaded;
 }

@@ -1,11 +1,10 @@
 #include "engine/model_defaults.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
-#include "diffusion/sampler.hpp"
-#include "diffusion/schedule.hpp"
 
 namespace pumice {
 namespace {
@@ -59,7 +58,8 @@ private:
 }  // namespace
 
 Result<ModelDefaults> model_defaults(const SafetensorsFile& file, const Sd1Config& config,
-                                     const std::string& file_name) {
+                                     const std::string& file_name, std::span<const std::string> samplers,
+                                     std::span<const std::string> schedules) {
     ModelDefaults values;
     const std::uint32_t channels = config.unet.model_channels;
     values.width = values.height = channels >= 320 ? 512 : channels >= 128 ? 256 : 128;
@@ -75,8 +75,8 @@ Result<ModelDefaults> model_defaults(const SafetensorsFile& file, const Sd1Confi
     PUMICE_TRY(read.integer("steps", values.steps, 1, 1000, 1));
     PUMICE_TRY(read.integer("clip_skip", values.clip_skip, 1, 64, 1));
     PUMICE_TRY(read.number("cfg", values.guidance_scale, 0, 100));
-    PUMICE_TRY(read.name("sampler", values.sampler, sampler_names()));
-    PUMICE_TRY(read.name("schedule", values.schedule, schedule_names()));
+    PUMICE_TRY(read.name("sampler", values.sampler, samplers));
+    PUMICE_TRY(read.name("schedule", values.schedule, schedules));
     return values;
 }
 

@@ -11,6 +11,7 @@
 #include "engine/model_defaults.hpp"
 #include "kernels/kernel.hpp"
 #include "models/model.hpp"
+#include "plugins/registry.hpp"
 #include "pipelines/text_to_image.hpp"
 #include "pumice/pumice.h"
 #include "vulkan/device.hpp"
@@ -22,10 +23,17 @@ struct EngineState {
     std::shared_ptr<Device> device;
     std::shared_ptr<KernelCache> kernels;
     DeviceDescription description;
+    std::shared_ptr<plugins::Registry> plugins;
+    Log log;
     std::mutex running;  ///< held while a request runs
 };
 
 }  // namespace pumice
+
+struct pumice_plugins {
+    std::shared_ptr<pumice::plugins::Registry> registry;
+    std::string json;
+};
 
 struct pumice_engine {
     std::shared_ptr<pumice::EngineState> state;

@@ -1,7 +1,5 @@
 #include <vulkan/vulkan.h>
 
-#include "diffusion/sampler.hpp"
-#include "diffusion/schedule.hpp"
 #include "engine/abi.hpp"
 #include "pumice_commit.h"  // generated: PUMICE_COMMIT
 
@@ -43,16 +41,6 @@ pumice_status pumice_get_version(pumice_version* version) {
                                       loader_version()};
         return pumice::abi::write_struct(value, version, "version");
     });
-}
-
-const char* pumice_sampler_name(size_t index) {
-    const auto& samplers = pumice::builtin_samplers();
-    return index < samplers.size() ? samplers[index].name.c_str() : nullptr;
-}
-
-const char* pumice_schedule_name(size_t index) {
-    // A string literal, so it ends with a 0.
-    return index < pumice::schedules().size() ? pumice::schedules()[index].name.data() : nullptr;
 }
 
 }  // extern "C"

@@ -89,12 +89,6 @@ typedef struct pumice_version {
 /* Fails only with PUMICE_INVALID_ARGUMENT, for a struct_size it cannot use. The texts are constants. */
 PUMICE_API pumice_status pumice_get_version(pumice_version* version);
 
-/* ---- names ----------------------------------------------------------------------------------------------------- */
-
-/* The samplers and schedules there are, by index from 0; NULL after the last. Constants. */
-PUMICE_API const char* pumice_sampler_name(size_t index);
-PUMICE_API const char* pumice_schedule_name(size_t index);
-
 /* ---- devices --------------------------------------------------------------------------------------------------- */
 
 typedef struct pumice_devices pumice_devices;
@@ -121,9 +115,7 @@ PUMICE_API size_t pumice_devices_count(const pumice_devices* devices);
 PUMICE_API pumice_status pumice_devices_get(const pumice_devices* devices, size_t index, pumice_device_info* info,
                                             pumice_error* error);
 
-/* ---- engine ---------------------------------------------------------------------------------------------------- */
-
-typedef struct pumice_engine pumice_engine;
+/* ---- plugins --------------------------------------------------------------------------------------------------- */
 
 typedef enum pumice_log_level {
     PUMICE_LOG_DEBUG = 0,
@@ -131,6 +123,51 @@ typedef enum pumice_log_level {
     PUMICE_LOG_WARNING = 2,
     PUMICE_LOG_ERROR = 3 /* from here only messages of the validation layer */
 } pumice_log_level;
+
+/* The plugins of a machine: those that come with Pumice, and those of some folders. Samplers and schedules are theirs. */
+typedef struct pumice_plugins pumice_plugins;
+
+typedef struct pumice_plugin_folder {
+    const char* path;  /* may be absent; searched two folders deep */
+    const char* place; /* what lists call it: "user" */
+} pumice_plugin_folder;
+
+typedef struct pumice_plugin_options {
+    size_t struct_size;
+    const pumice_plugin_folder* folders; /* the first counts where two plugins have one id or one name */
+    size_t folder_count;
+    /* Where it is kept between runs what a plugin was found to be when it was tried out, which ones are off, and which
+     * one's code runs now; NULL: nowhere. */
+    const char* state_folder;
+    double probe_seconds; /* how long a plugin may take to be tried out; 0: 10 */
+    int32_t safe_mode;    /* 1: those that come with Pumice alone */
+    int32_t probe_again;  /* 1: try all out again */
+    void (*log)(void* user, pumice_log_level level, const char* line); /* as pumice_engine_options.log; NULL: silence */
+    void* user;
+} pumice_plugin_options;
+#define PUMICE_PLUGIN_OPTIONS_INIT \
+    { sizeof(pumice_plugin_options), NULL, 0, NULL, 0, 0, 0, NULL, NULL }
+
+/* Looks through the folders. A plugin not seen before is tried out in a process of its own; what is broken is listed and
+ * left out. options may be NULL. PUMICE_NOT_FOUND when the plugins that come with Pumice are missing. */
+PUMICE_API pumice_status pumice_plugins_create(const pumice_plugin_options* options, pumice_plugins** plugins,
+                                               pumice_error* error);
+PUMICE_API void pumice_plugins_destroy(pumice_plugins* plugins);
+/* All of them as a JSON object: "plugins" (id, version, kinds, place, file, status, reason, samplers and schedules with
+ * their parameters, ...), "samplers", "schedules" (the names there are), "crashed" (ids whose code ran when an earlier
+ * process ended). The text belongs to `plugins`; "{}" for NULL. */
+PUMICE_API const char* pumice_plugins_json(const pumice_plugins* plugins);
+/* The samplers and schedules there are, by index from 0; NULL after the last. They belong to `plugins`. */
+PUMICE_API const char* pumice_plugins_sampler(const pumice_plugins* plugins, size_t index);
+PUMICE_API const char* pumice_plugins_schedule(const pumice_plugins* plugins, size_t index);
+/* Leaves a plugin out, or takes it again, from the next pumice_plugins_create on. PUMICE_NOT_FOUND for an id there is
+ * not; PUMICE_INVALID_ARGUMENT for one that comes with Pumice, or without a state_folder; PUMICE_IO. */
+PUMICE_API pumice_status pumice_plugins_set_enabled(pumice_plugins* plugins, const char* id, int32_t enabled,
+                                                    pumice_error* error);
+
+/* ---- engine ---------------------------------------------------------------------------------------------------- */
+
+typedef struct pumice_engine pumice_engine;
 
 typedef struct pumice_engine_options {
     size_t struct_size;
@@ -143,9 +180,10 @@ typedef struct pumice_engine_options {
      * destroyed. NULL: silence. */
     void (*log)(void* user, pumice_log_level level, const char* line);
     void* user; /* given to `log` */
+    const pumice_plugins* plugins; /* may be destroyed afterwards; NULL: those that come with Pumice */
 } pumice_engine_options;
 #define PUMICE_ENGINE_OPTIONS_INIT \
-    { sizeof(pumice_engine_options), NULL, NULL, NULL, 0, NULL, NULL }
+    { sizeof(pumice_engine_options), NULL, NULL, NULL, 0, NULL, NULL, NULL }
 
 /* Opens a device. options may be NULL. PUMICE_NO_DRIVER, PUMICE_NO_DEVICE (the message lists what there is),
  * PUMICE_MISSING_FEATURE, memory. */
@@ -232,8 +270,8 @@ typedef struct pumice_request {
     uint32_t width, height;      /* pixels, multiples of 8 from 64 to 16384 */
     uint32_t steps;              /* 1...1000 */
     float guidance_scale;        /* 0...100; 1 or less: without guidance, which halves the work */
-    const char* sampler;         /* see pumice_sampler_name */
-    const char* schedule;        /* see pumice_schedule_name */
+    const char* sampler;         /* see pumice_plugins_sampler */
+    const char* schedule;        /* see pumice_plugins_schedule */
     uint64_t seed;               /* picture i of the batch has seed + i */
     pumice_rng rng;
     uint32_t batch;     /* pictures, 1...64 */
@@ -242,10 +280,14 @@ typedef struct pumice_request {
     void (*on_progress)(void* user, const pumice_progress* progress);
     void* user;                  /* given to on_progress */
     const pumice_cancel* cancel; /* NULL: none */
+    /* Parameters of the sampler and the schedule: "sampler.eta=0.5", "schedule.rho=5"; those not given have their
+     * defaults. */
+    const char* const* plugin_params;
+    size_t plugin_param_count;
 } pumice_request;
 /* Not yet valid: pumice_model_defaults fills it. */
 #define PUMICE_REQUEST_INIT \
-    { sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL }
+    { sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL, NULL, 0 }
 
 /* Fills in what suits the model: size, steps, guidance, sampler, schedule, ...; prompts, callbacks and seed are left as
  * they are. Texts belong to the model. From the file's metadata (`pumice.defaults`), else from its geometry.

@@ -67,6 +67,7 @@ namespace detail {
 
 struct Destroy {
     void operator()(pumice_devices* p) const { pumice_devices_destroy(p); }
+    void operator()(pumice_plugins* p) const { pumice_plugins_destroy(p); }
     void operator()(pumice_engine* p) const { pumice_engine_destroy(p); }
     void operator()(pumice_model* p) const { pumice_model_destroy(p); }
     void operator()(pumice_images* p) const { pumice_images_destroy(p); }
@@ -84,9 +85,10 @@ inline const char* text_or_null(const std::string& text) {
     return text.empty() ? nullptr : text.c_str();
 }
 
-inline std::vector<std::string_view> names(const char* (*name)(std::size_t)) {
+inline std::vector<std::string_view> names(const pumice_plugins* plugins,
+                                           const char* (*name)(const pumice_plugins*, std::size_t)) {
     std::vector<std::string_view> all;
-    while (const char* next = name(all.size())) all.emplace_back(next);
+    while (const char* next = name(plugins, all.size())) all.emplace_back(next);
     return all;
 }
 
@@ -96,13 +98,6 @@ inline pumice_version version() {
     pumice_version version = PUMICE_VERSION_INIT;
     pumice_get_version(&version);
     return version;
-}
-
-inline std::vector<std::string_view> sampler_names() {
-    return detail::names(pumice_sampler_name);
-}
-inline std::vector<std::string_view> schedule_names() {
-    return detail::names(pumice_schedule_name);
 }
 
 /// The devices of this machine, the best first.
@@ -144,12 +139,74 @@ inline Expected<std::string> file_sha256(const std::string& path) {
 
 using LogFunction = std::function<void(pumice_log_level, std::string_view line)>;
 
+struct PluginFolder {
+    std::string path, place;
+};
+
+/// The fields of pumice_plugin_options, where they are described.
+struct PluginOptions {
+    std::vector<PluginFolder> folders = {};
+    std::string state_folder = {};  ///< empty: nothing is kept
+    double probe_seconds = 0;
+    bool safe_mode = false;
+    bool probe_again = false;
+    LogFunction log = {};  ///< any time until the plugins and the engines that use them are gone; must not throw
+};
+
+class Plugins {
+public:
+    static Expected<Plugins> find(const PluginOptions& wanted = {}) {
+        Plugins plugins;
+        std::vector<pumice_plugin_folder> folders;
+        for (const PluginFolder& folder : wanted.folders)
+            folders.push_back({folder.path.c_str(), folder.place.c_str()});
+        pumice_plugin_options options = PUMICE_PLUGIN_OPTIONS_INIT;
+        options.folders = folders.data();
+        options.folder_count = folders.size();
+        options.state_folder = detail::text_or_null(wanted.state_folder);
+        options.probe_seconds = wanted.probe_seconds;
+        options.safe_mode = wanted.safe_mode ? 1 : 0;
+        options.probe_again = wanted.probe_again ? 1 : 0;
+        if (wanted.log) {
+            plugins.log_ = std::make_shared<LogFunction>(wanted.log);
+            options.log = [](void* user, pumice_log_level level, const char* line) {
+                (*static_cast<LogFunction*>(user))(level, line);
+            };
+            options.user = plugins.log_.get();
+        }
+        pumice_error error = PUMICE_ERROR_INIT;
+        pumice_plugins* handle = nullptr;
+        if (pumice_plugins_create(&options, &handle, &error) != PUMICE_OK) return detail::failure(error);
+        plugins.handle_.reset(handle);
+        return plugins;
+    }
+
+    /// Of these plugins, as long as they live.
+    std::vector<std::string_view> samplers() const { return detail::names(handle_.get(), pumice_plugins_sampler); }
+    std::vector<std::string_view> schedules() const { return detail::names(handle_.get(), pumice_plugins_schedule); }
+    std::string_view json() const { return pumice_plugins_json(handle_.get()); }
+    Expected<void> set_enabled(const std::string& id, bool enabled) {
+        pumice_error error = PUMICE_ERROR_INIT;
+        if (pumice_plugins_set_enabled(handle_.get(), id.c_str(), enabled ? 1 : 0, &error) != PUMICE_OK)
+            return detail::failure(error);
+        return {};
+    }
+    const pumice_plugins* handle() const { return handle_.get(); }
+
+private:
+    friend class Engine;
+    Plugins() = default;
+    std::shared_ptr<LogFunction> log_;  ///< before handle_, which uses it to the end
+    detail::Handle<pumice_plugins> handle_;
+};
+
 struct EngineOptions {
     std::string device = {};         ///< empty: the best
     std::string cache_folder = {};   ///< empty: pipelines are not kept
     std::string shader_folder = {};  ///< empty: the shaders that are built in
     bool validation = false;
     LogFunction log = {};  ///< on any thread, one call at a time; must not throw
+    const Plugins* plugins = nullptr;  ///< nullptr: those that come with Pumice
 };
 
 class Engine {
@@ -169,6 +226,10 @@ public:
             options.user = engine.log_.get();
         }
         pumice_error error = PUMICE_ERROR_INIT;
+        if (wanted.plugins) {
+            engine.plugins_log_ = wanted.plugins->log_;
+            options.plugins = wanted.plugins->handle();
+        }
         pumice_engine* handle = nullptr;
         if (pumice_engine_create(&options, &handle, &error) != PUMICE_OK) return detail::failure(error);
         engine.handle_.reset(handle);
@@ -186,6 +247,7 @@ public:
 private:
     friend class Model;
     Engine() = default;
+    std::shared_ptr<LogFunction> plugins_log_;
     std::shared_ptr<LogFunction> log_;  ///< before handle_, which uses it to the end
     detail::Handle<pumice_engine> handle_;
 };
@@ -216,6 +278,7 @@ struct Request {
     std::uint32_t clip_skip = 1;
     std::function<void(const pumice_progress&)> on_progress = {};  ///< must not throw
     const Cancel* cancel = nullptr;
+    std::vector<std::string> plugin_params = {};  ///< "sampler.eta=0.5"
 };
 
 class Images {
@@ -297,6 +360,10 @@ public:
         if (request.on_progress) values.on_progress = on_progress;
         values.user = const_cast<Request*>(&request);
         if (request.cancel) values.cancel = request.cancel->handle();
+        std::vector<const char*> params;
+        for (const std::string& param : request.plugin_params) params.push_back(param.c_str());
+        values.plugin_params = params.data();
+        values.plugin_param_count = params.size();
         pumice_error error = PUMICE_ERROR_INIT;
         pumice_images* handle = nullptr;
         if (pumice_generate(handle_.get(), &values, &handle, &error) != PUMICE_OK) return detail::failure(error);

@@ -1,0 +1,75 @@
+#include "engine/abi.hpp"
+#include "engine/objects.hpp"
+
+namespace pumice {
+namespace {
+
+Result<std::unique_ptr<pumice_plugins>> find_plugins(const pumice_plugin_options& given) {
+    plugins::RegistryOptions options = abi::builtin_plugins();
+    if (given.folder_count > 0 && !given.folders) return Error{Code::invalid_argument, "options.folders is NULL"};
+    for (std::size_t i = 0; i < given.folder_count; ++i)
+        options.places.push_back(
+            {abi::text_or_empty(given.folders[i].place), abi::text_or_empty(given.folders[i].path)});
+    options.state_folder = abi::text_or_empty(given.state_folder);
+    if (given.probe_seconds < 0 || given.probe_seconds > 3600)
+        return Error{Code::invalid_argument, "options.probe_seconds must be 0 to 3600"};
+    if (given.probe_seconds > 0) options.probe_seconds = given.probe_seconds;
+    options.safe_mode = given.safe_mode != 0;
+    options.probe_again = given.probe_again != 0;
+    options.log = abi::log_to(given.log, given.user);
+    auto found = std::make_unique<pumice_plugins>();
+    PUMICE_ASSIGN(found->registry, plugins::Registry::create(std::move(options)));
+    found->json = found->registry->json().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return found;
+}
+
+const char* name_at(const std::vector<std::string>& names, std::size_t index) {
+    return index < names.size() ? names[index].c_str() : nullptr;
+}
+
+}  // namespace
+}  // namespace pumice
+
+extern "C" {
+
+pumice_status pumice_plugins_create(const pumice_plugin_options* options, pumice_plugins** plugins,
+                                    pumice_error* error) {
+    return pumice::abi::guard(error, [&]() -> pumice::Status {
+        if (!plugins) return pumice::Error{pumice::Code::invalid_argument, "plugins is NULL"};
+        *plugins = nullptr;
+        pumice_plugin_options values = PUMICE_PLUGIN_OPTIONS_INIT;
+        if (options) {
+            PUMICE_ASSIGN(values, pumice::abi::read_struct(options, "options"));
+        }
+        PUMICE_ASSIGN(auto found, pumice::find_plugins(values));
+        *plugins = found.release();
+        return {};
+    });
+}
+
+void pumice_plugins_destroy(pumice_plugins* plugins) {
+    delete plugins;
+}
+
+const char* pumice_plugins_json(const pumice_plugins* plugins) {
+    return plugins ? plugins->json.c_str() : "{}";
+}
+
+const char* pumice_plugins_sampler(const pumice_plugins* plugins, size_t index) {
+    return plugins ? pumice::name_at(plugins->registry->sampler_names(), index) : nullptr;
+}
+
+const char* pumice_plugins_schedule(const pumice_plugins* plugins, size_t index) {
+    return plugins ? pumice::name_at(plugins->registry->schedule_names(), index) : nullptr;
+}
+
+pumice_status pumice_plugins_set_enabled(pumice_plugins* plugins, const char* id, int32_t enabled,
+                                         pumice_error* error) {
+    return pumice::abi::guard(error, [&]() -> pumice::Status {
+        if (!plugins) return pumice::Error{pumice::Code::invalid_argument, "plugins is NULL"};
+        if (!id || !*id) return pumice::Error{pumice::Code::invalid_argument, "id is empty"};
+        return plugins->registry->set_enabled(id, enabled != 0);
+    });
+}
+
+}  // extern "C"

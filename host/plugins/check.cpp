@@ -1,0 +1,171 @@
+#include "plugins/check.hpp"
+
+#include <cmath>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace pumice::plugins {
+namespace {
+
+constexpr std::size_t kMostText = 500;
+constexpr std::uint32_t kMostMethods = 256, kMostParams = 64, kMostChoices = 256;
+
+Error broken(const std::string& what) {
+    return {Code::bad_format, what};
+}
+
+/// A lower-case letter, then those, digits and '_'.
+bool is_name(const char* text) {
+    if (!text || !(text[0] >= 'a' && text[0] <= 'z')) return false;
+    std::size_t size = 0;
+    for (const char* c = text; *c; ++c, ++size)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '_') || size >= 64) return false;
+    return true;
+}
+
+bool is_id(const char* text) {
+    if (!text || !*text || *text == '.' || *text == '-') return false;
+    std::size_t size = 0;
+    for (const char* c = text; *c; ++c, ++size) {
+        const bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
+        if (!(letter || *c == '.' || *c == '-' || *c == '_') || size >= 64) return false;
+    }
+    return true;
+}
+
+/// nullptr is "".
+std::string text_of(const char* text) {
+    return text ? one_line({text, strnlen(text, kMostText + 1)}) : "";
+}
+
+Result<Param> read_param(const pumice_param* p, const std::string& where) {
+    if (!p) return broken(where + " has a parameter that is NULL");
+    if (p->struct_size < sizeof(*p)) return broken(where + " has a parameter of a wrong size");
+    if (!is_name(p->id)) return broken(where + " has a parameter whose id is no name");
+    const std::string which = fmt::format("parameter {} of {}", p->id, where);
+    if (p->type < PUMICE_PARAM_INT || p->type > PUMICE_PARAM_FILE)
+        return broken(fmt::format("{} has type {}, which is none", which, p->type));
+    if (!p->help || !*p->help) return broken(which + " has no help");
+    Param param{p->type,          p->id,           text_of(p->help),         text_of(p->unit), p->least, p->most, p->step,
+                p->default_number, text_of(p->default_text), {}};
+    const auto in_range = [&](double least, double most) {
+        return std::isfinite(least) && std::isfinite(most) && param.default_number >= least && param.default_number <= most;
+    };
+    const double number = param.default_number;
+    if ((param.type == PUMICE_PARAM_INT || param.type == PUMICE_PARAM_FLOAT) && !in_range(param.least, param.most))
+        return broken(fmt::format("{} has default {}, not within {} to {}", which, number, param.least, param.most));
+    if (param.type == PUMICE_PARAM_INT && number != std::floor(number))
+        return broken(which + " is a whole number and its default is not");
+    if (param.type == PUMICE_PARAM_BOOL && number != 0 && number != 1)
+        return broken(which + " has a default that is neither 0 nor 1");
+    if (param.type != PUMICE_PARAM_ENUM) return param;
+    if (!p->choices) return broken(which + " has no choices");
+    for (std::uint32_t i = 0; p->choices[i]; ++i) {
+        if (i >= kMostChoices || !is_name(p->choices[i])) return broken(which + " has a choice that is no name");
+        param.choices.emplace_back(p->choices[i]);
+    }
+    if (number != std::floor(number) || !in_range(0, static_cast<double>(param.choices.size()) - 1))
+        return broken(which + " has a default that is none of its choices");
+    return param;
+}
+
+/// The fields that samplers and schedules share.
+template <class Descriptor>
+Result<Method> read_method(const Descriptor* d, const char* kind, std::uint32_t index) {
+    const std::string place = fmt::format("{} {}", kind, index);
+    if (!d) return broken(place + " has no descriptor");
+    if (d->struct_size < sizeof(*d)) return broken(place + "'s descriptor has a wrong size");
+    if (!is_name(d->name)) return broken(place + " has a name that is none: use a-z, 0-9 and _");
+    const std::string where = fmt::format("{} {}", kind, d->name);
+    if (!d->label || !*d->label) return broken(where + " has no label");
+    if (d->param_count > kMostParams || (d->param_count > 0 && !d->params))
+        return broken(fmt::format("{} has {} parameters", where, d->param_count));
+    Method method;
+    method.name = d->name;
+    method.label = text_of(d->label);
+    method.help = text_of(d->help);
+    method.flags = d->flags;
+    for (std::uint32_t i = 0; i < d->param_count; ++i) {
+        PUMICE_ASSIGN(Param param, read_param(d->params[i], where));
+        for (const Param& other : method.params)
+            if (other.id == param.id) return broken(fmt::format("{} has two parameters {}", where, param.id));
+        method.params.push_back(std::move(param));
+    }
+    return method;
+}
+
+template <class Extension>
+Status check_extension(const Extension* e, const char* id) {
+    if (e->struct_size < sizeof(*e)) return broken(fmt::format("its {} has a wrong size", id));
+    if (!e->describe || !e->run) return broken(fmt::format("its {} lacks a function", id));
+    if (e->count == 0 || e->count > kMostMethods)
+        return broken(fmt::format("its {} has {} entries, not 1 to {}", id, e->count, kMostMethods));
+    return {};
+}
+
+Status no_twins(const std::vector<Method>& methods, const char* kind) {
+    for (std::size_t i = 0; i < methods.size(); ++i)
+        for (std::size_t j = 0; j < i; ++j)
+            if (methods[i].name == methods[j].name)
+                return broken(fmt::format("it has two {}s {}", kind, methods[i].name));
+    return {};
+}
+
+}  // namespace
+
+std::string one_line(std::string_view text) {
+    std::string line = nlohmann::json(std::string(text.substr(0, kMostText)))
+                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    line = nlohmann::json::parse(line).get<std::string>();
+    for (char& c : line)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+    return text.size() > kMostText ? line + "…" : line;
+}
+
+Result<Description> read_descriptor(const pumice_plugin_descriptor* d) {
+    if (!d) return broken("a plugin has no descriptor");
+    if (d->struct_size < sizeof(*d)) return broken("a plugin's descriptor has a wrong size");
+    if (!is_id(d->id)) return broken("a plugin's id is none: use letters, digits, '.', '-' and '_'");
+    if (!d->name || !*d->name || !d->version || !*d->version)
+        return broken(fmt::format("plugin {} has no name or no version", d->id));
+    Description description;
+    description.id = d->id;
+    description.name = text_of(d->name);
+    description.version = text_of(d->version);
+    description.vendor = text_of(d->vendor);
+    description.licence = text_of(d->licence);
+    description.description = text_of(d->description);
+    return description;
+}
+
+Status read_extensions(const Instance& instance, Description& description) {
+    pumice_plugin* plugin = instance.plugin();
+    if (const pumice_sampler_1* e = instance.sampler()) {
+        PUMICE_TRY(check_extension(e, PUMICE_SAMPLER_1));
+        for (std::uint32_t i = 0; i < e->count; ++i) {
+            const pumice_sampler_descriptor* d = e->describe(plugin, i);
+            PUMICE_ASSIGN(Method method, read_method(d, "sampler", i));
+            if (d->schedule && !is_name(d->schedule))
+                return broken(fmt::format("sampler {} names a schedule that is none", method.name));
+            method.schedule = text_of(d->schedule);
+            if (d->calls_per_step < 1 || d->calls_per_step > 16)
+                return broken(fmt::format("sampler {} has {} calls a step", method.name, d->calls_per_step));
+            method.calls_per_step = d->calls_per_step;
+            description.samplers.push_back(std::move(method));
+        }
+    }
+    if (const pumice_schedule_1* e = instance.schedule()) {
+        PUMICE_TRY(check_extension(e, PUMICE_SCHEDULE_1));
+        for (std::uint32_t i = 0; i < e->count; ++i) {
+            PUMICE_ASSIGN(Method method, read_method(e->describe(plugin, i), "schedule", i));
+            description.schedules.push_back(std::move(method));
+        }
+    }
+    if (description.samplers.empty() && description.schedules.empty())
+        return broken(fmt::format("plugin {} has no extension that this version knows", description.id));
+    PUMICE_TRY(no_twins(description.samplers, "sampler"));
+    return no_twins(description.schedules, "schedule");
+}
+
+}  // namespace pumice::plugins

@@ -1,0 +1,119 @@
+#include "plugins/description.hpp"
+
+#include <utility>
+
+#include "pumice/sdk/params.h"
+
+namespace pumice::plugins {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kTypes[] = {"", "int", "float", "bool", "enum", "string", "file"};
+
+Json params_json(const std::vector<Param>& params) {
+    Json list = Json::array();
+    for (const Param& p : params) {
+        Json json = {{"id", p.id}, {"type", kTypes[p.type]}, {"help", p.help}};
+        if (!p.unit.empty()) json["unit"] = p.unit;
+        if (p.type == PUMICE_PARAM_INT || p.type == PUMICE_PARAM_FLOAT) {
+            json["least"] = p.least;
+            json["most"] = p.most;
+            if (p.step != 0) json["step"] = p.step;
+        }
+        if (p.type == PUMICE_PARAM_ENUM) json["choices"] = p.choices;
+        if (p.type == PUMICE_PARAM_STRING || p.type == PUMICE_PARAM_FILE)
+            json["default"] = p.default_text;
+        else
+            json["default"] = p.default_number;
+        list.push_back(std::move(json));
+    }
+    return list;
+}
+
+Json methods_json(const std::vector<Method>& methods) {
+    Json list = Json::array();
+    for (const Method& m : methods) {
+        Json json = {{"name", m.name}, {"label", m.label}, {"help", m.help}, {"flags", m.flags}};
+        if (!m.schedule.empty()) json["schedule"] = m.schedule;
+        if (m.calls_per_step != 1) json["calls_per_step"] = m.calls_per_step;
+        json["params"] = params_json(m.params);
+        list.push_back(std::move(json));
+    }
+    return list;
+}
+
+/// Throws nlohmann's exceptions, which description_from_json catches.
+Param read_param(const nlohmann::json& json) {
+    Param p;
+    const std::string type = json.at("type").get<std::string>();
+    for (std::int32_t i = 1; i < static_cast<std::int32_t>(std::size(kTypes)); ++i)
+        if (type == kTypes[i]) p.type = i;
+    json.at("id").get_to(p.id);
+    json.at("help").get_to(p.help);
+    p.unit = json.value("unit", "");
+    p.least = json.value("least", 0.0);
+    p.most = json.value("most", 0.0);
+    p.step = json.value("step", 0.0);
+    p.choices = json.value("choices", std::vector<std::string>());
+    if (json.at("default").is_string())
+        json.at("default").get_to(p.default_text);
+    else
+        json.at("default").get_to(p.default_number);
+    return p;
+}
+
+std::vector<Method> read_methods(const nlohmann::json& list) {
+    std::vector<Method> methods;
+    for (const auto& json : list) {
+        Method m;
+        json.at("name").get_to(m.name);
+        json.at("label").get_to(m.label);
+        json.at("help").get_to(m.help);
+        json.at("flags").get_to(m.flags);
+        m.schedule = json.value("schedule", "");
+        m.calls_per_step = json.value("calls_per_step", 1u);
+        for (const auto& param : json.at("params")) m.params.push_back(read_param(param));
+        methods.push_back(std::move(m));
+    }
+    return methods;
+}
+
+}  // namespace
+
+std::string Description::kinds() const {
+    std::string kinds;
+    for (const auto& [list, kind] : {std::pair{&samplers, "sampler"}, {&schedules, "schedule"}})
+        if (!list->empty()) kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
+    return kinds;
+}
+
+Json to_json(const Description& d) {
+    return {{"id", d.id},
+            {"name", d.name},
+            {"version", d.version},
+            {"vendor", d.vendor},
+            {"licence", d.licence},
+            {"description", d.description},
+            {"samplers", methods_json(d.samplers)},
+            {"schedules", methods_json(d.schedules)}};
+}
+
+Result<Description> description_from_json(const nlohmann::json& json) {
+    try {
+        Description d;
+        json.at("id").get_to(d.id);
+        json.at("name").get_to(d.name);
+        json.at("version").get_to(d.version);
+        json.at("vendor").get_to(d.vendor);
+        json.at("licence").get_to(d.licence);
+        json.at("description").get_to(d.description);
+        d.samplers = read_methods(json.at("samplers"));
+        d.schedules = read_methods(json.at("schedules"));
+        return d;
+    } catch (const nlohmann::json::exception& e) {
+        return Error{Code::bad_format, std::string("not a plugin's description: ") + e.what()};
+    }
+}
+
+}  // namespace pumice::plugins

@@ -1,0 +1,150 @@
+// The plugin that holds Pumice's own samplers and schedules. It uses the SDK and nothing else, as anybody's can.
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <vector>
+
+#include "methods.hpp"
+
+namespace pumice::samplers {
+namespace {
+
+const std::vector<SamplerMethod>& samplers() {
+    static const std::vector<SamplerMethod> all = [] {
+        std::vector<SamplerMethod> made;
+        for (auto* methods : {euler_methods, second_order_methods, dpm_solver_methods, multistep_methods,
+                              unipc_methods})
+            for (const SamplerMethod& method : methods()) made.push_back(method);
+        return made;
+    }();
+    return all;
+}
+
+const std::vector<ScheduleMethod>& schedules() {
+    static const std::vector<ScheduleMethod> all = schedule_methods();
+    return all;
+}
+
+struct Instance {
+    pumice_plugin plugin{};
+    sdk::SamplerHost host;
+};
+
+sdk::SamplerHost& host_of(pumice_plugin* plugin) {
+    return static_cast<Instance*>(plugin->data)->host;
+}
+
+/// No exception of the standard library's leaves the plugin.
+template <class Work>
+pumice_sdk_status guarded(Work&& work) {
+    try {
+        return work();
+    } catch (const std::bad_alloc&) {
+        return PUMICE_SDK_OUT_OF_HOST_MEMORY;
+    } catch (const std::exception&) {
+        return PUMICE_SDK_INTERNAL;
+    }
+}
+
+const pumice_sampler_descriptor* describe_sampler(pumice_plugin*, std::uint32_t index) {
+    return index < samplers().size() ? &samplers()[index].descriptor : nullptr;
+}
+
+pumice_sdk_status run_sampler(pumice_plugin* plugin, std::uint32_t index, const pumice_sampler_call* call) {
+    if (index >= samplers().size()) return PUMICE_SDK_INVALID_ARGUMENT;
+    return guarded([&] {
+        const sdk::SamplerHost& host = host_of(plugin);
+        if (!host.tensor || !host.progress) {
+            host.host->set_error(host.host, "the host has no pumice.tensor/1 or no pumice.progress/1");
+            return PUMICE_SDK_MISSING_FEATURE;
+        }
+        Sampling run(host, *call);
+        samplers()[index].run(run);
+        return run.status();
+    });
+}
+
+const pumice_schedule_descriptor* describe_schedule(pumice_plugin*, std::uint32_t index) {
+    return index < schedules().size() ? &schedules()[index].descriptor : nullptr;
+}
+
+pumice_sdk_status run_schedule(pumice_plugin* plugin, std::uint32_t index, const pumice_schedule_call* call) {
+    if (index >= schedules().size()) return PUMICE_SDK_INVALID_ARGUMENT;
+    return guarded([&] {
+        const sdk::SamplerHost& host = host_of(plugin);
+        const std::vector<float> sigmas = schedules()[index].run(Scheduling(*host.math, *call));
+        if (sigmas.size() > call->capacity) {
+            host.host->set_error(host.host, "there is no room for the sigmas");
+            return PUMICE_SDK_INVALID_ARGUMENT;
+        }
+        std::copy(sigmas.begin(), sigmas.end(), call->out);
+        *call->count = static_cast<std::uint32_t>(sigmas.size());
+        return PUMICE_SDK_OK;
+    });
+}
+
+const void* get_extension(pumice_plugin*, const char* id) {
+    static const pumice_sampler_1 sampler = {sizeof(pumice_sampler_1), static_cast<std::uint32_t>(samplers().size()),
+                                             describe_sampler, run_sampler};
+    static const pumice_schedule_1 schedule = {
+        sizeof(pumice_schedule_1), static_cast<std::uint32_t>(schedules().size()), describe_schedule, run_schedule};
+    if (std::strcmp(id, PUMICE_SAMPLER_1) == 0) return &sampler;
+    if (std::strcmp(id, PUMICE_SCHEDULE_1) == 0) return &schedule;
+    return nullptr;
+}
+
+const pumice_plugin_descriptor kDescriptor = {
+    sizeof(pumice_plugin_descriptor),
+    0,
+    "pumice.samplers",
+    "Samplers",
+    PUMICE_PLUGIN_VERSION,
+    "Pumice",
+    "MIT",
+    "the samplers and schedules that come with Pumice",
+};
+
+/// What needs the device is looked for here and missed when a sampler runs: schedules work without.
+pumice_sdk_status init(pumice_plugin* plugin) {
+    sdk::SamplerHost& host = host_of(plugin);
+    host.find(host.host);
+    return host.math ? PUMICE_SDK_OK : PUMICE_SDK_MISSING_FEATURE;
+}
+
+void destroy(pumice_plugin* plugin) {
+    delete static_cast<Instance*>(plugin->data);
+}
+
+pumice_sdk_status create(std::uint32_t index, const pumice_host* host, pumice_plugin** plugin) {
+    if (index != 0) return PUMICE_SDK_INVALID_ARGUMENT;
+    auto* made = new (std::nothrow) Instance;
+    if (!made) return PUMICE_SDK_OUT_OF_HOST_MEMORY;
+    made->host.host = host;
+    made->plugin = {sizeof(pumice_plugin), 0, &kDescriptor, made, init, destroy, get_extension};
+    *plugin = &made->plugin;
+    return PUMICE_SDK_OK;
+}
+
+const void* get_factory(const char* id) {
+    static const pumice_plugin_factory_1 factory = {
+        sizeof(pumice_plugin_factory_1), 0, [] { return 1u; },
+        [](std::uint32_t index) { return index == 0 ? &kDescriptor : nullptr; }, create};
+    return std::strcmp(id, PUMICE_PLUGIN_FACTORY_1) == 0 ? &factory : nullptr;
+}
+
+}  // namespace
+}  // namespace pumice::samplers
+
+extern "C" {
+// Static objects in the functions above are made when first asked for: there is nothing to set up or to undo.
+PUMICE_SDK_EXPORT extern const pumice_plugin_entry_1 pumice_plugin_entry = {
+    sizeof(pumice_plugin_entry_1),
+    PUMICE_SDK_ABI_MAJOR,
+    PUMICE_SDK_ABI_MINOR,
+    0,
+    [](const char*) { return PUMICE_SDK_OK; },
+    [] {},
+    pumice::samplers::get_factory,
+};
+}

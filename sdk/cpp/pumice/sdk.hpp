@@ -1,0 +1,174 @@
+// The plugin interface for C++17: handles that release themselves, and arithmetic that reads as a formula. Header-only,
+// over the C headers alone; nothing here throws.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pumice/sdk/entry.h"
+#include "pumice/sdk/ext/log.h"
+#include "pumice/sdk/ext/math.h"
+#include "pumice/sdk/ext/progress.h"
+#include "pumice/sdk/ext/sampler.h"
+#include "pumice/sdk/ext/schedule.h"
+#include "pumice/sdk/ext/tensor.h"
+#include "pumice/sdk/host.h"
+#include "pumice/sdk/params.h"
+#include "pumice/sdk/plugin.h"
+#include "pumice/sdk/status.h"
+
+namespace pumice::sdk {
+
+/// An extension of the host, or nullptr.
+template <class Extension>
+const Extension* find_extension(const pumice_host* host, const char* id) {
+    return static_cast<const Extension*>(host->get_extension(host, id));
+}
+
+/// The host's extensions that samplers work with. To be made in the plugin's init.
+struct SamplerHost {
+    const pumice_host* host = nullptr;
+    const pumice_host_tensor_1* tensor = nullptr;
+    const pumice_host_math_1* math = nullptr;
+    const pumice_host_progress_1* progress = nullptr;
+
+    /// PUMICE_SDK_MISSING_FEATURE, and an error text, if the host lacks one.
+    pumice_sdk_status find(const pumice_host* from) {
+        host = from;
+        tensor = find_extension<pumice_host_tensor_1>(from, PUMICE_HOST_TENSOR_1);
+        math = find_extension<pumice_host_math_1>(from, PUMICE_HOST_MATH_1);
+        progress = find_extension<pumice_host_progress_1>(from, PUMICE_HOST_PROGRESS_1);
+        if (tensor && math && progress) return PUMICE_SDK_OK;
+        from->set_error(from, "the host has no pumice.tensor/1, pumice.math/1 and pumice.progress/1");
+        return PUMICE_SDK_MISSING_FEATURE;
+    }
+};
+
+/// A tensor of the latents' shape; released when it goes, unless it was lent.
+class Tensor {
+public:
+    Tensor() = default;
+    Tensor(const SamplerHost& host, pumice_tensor handle, bool owned) : host_(&host), handle_(handle), owned_(owned) {}
+    ~Tensor() { reset(); }
+    Tensor(Tensor&& other) noexcept
+        : host_(other.host_), handle_(std::exchange(other.handle_, 0)), owned_(other.owned_) {}
+    Tensor& operator=(Tensor&& other) noexcept {
+        if (this != &other) {
+            reset();
+            host_ = other.host_;
+            handle_ = std::exchange(other.handle_, 0);
+            owned_ = other.owned_;
+        }
+        return *this;
+    }
+    explicit operator bool() const { return handle_ != 0; }
+    pumice_tensor handle() const { return handle_; }
+
+private:
+    void reset() {
+        if (handle_ && owned_) host_->tensor->release(host_->host, handle_);
+        handle_ = 0;
+    }
+    const SamplerHost* host_ = nullptr;
+    pumice_tensor handle_ = 0;
+    bool owned_ = false;
+};
+
+/// weight * tensor.
+struct Term {
+    double weight;
+    const Tensor& tensor;
+};
+
+/// One run of a sampler. The first error stays: what is asked for after it does nothing, and run gives it back. So a
+/// method reads as its formulas; a loop ends when step() is false.
+class Sampling {
+public:
+    Sampling(const SamplerHost& host, const pumice_sampler_call& call)
+        : host_(host), call_(call), x_(host, call.x, false) {}
+
+    const Tensor& x() const { return x_; }
+    /// Levels, one more than there are steps.
+    double sigma(std::size_t i) const { return static_cast<double>(call_.sigmas[i]); }
+    std::size_t steps() const { return call_.sigma_count - 1; }
+    double highest() const { return sigma(0); }
+    /// The last level above 0.
+    double lowest() const { return sigma(steps()) > 0 || steps() == 0 ? sigma(steps()) : sigma(steps() - 1); }
+    double param(std::size_t i) const { return call_.params[i].number; }
+
+    Tensor tensor() {
+        pumice_tensor handle = 0;
+        take([&] { return host_.tensor->create(host_.host, &handle); });
+        return Tensor(host_, handle, true);
+    }
+    void denoise(const Tensor& x, double sigma, const Tensor& denoised) {
+        take([&] { return call_.denoise(&call_, x.handle(), sigma, denoised.handle()); });
+    }
+    void combine(const Tensor& out, std::initializer_list<Term> terms) {
+        take([&] {
+            pumice_tensor_term all[PUMICE_TENSOR_MAX_TERMS];
+            std::uint32_t count = 0;
+            for (const Term& term : terms)
+                if (count < PUMICE_TENSOR_MAX_TERMS) all[count++] = {term.weight, term.tensor.handle(), 0};
+            if (count != terms.size()) return PUMICE_SDK_INVALID_ARGUMENT;
+            return host_.tensor->combine(host_.host, out.handle(), all, count);
+        });
+    }
+    void noise(const Tensor& out) {
+        take([&] { return host_.tensor->noise(host_.host, out.handle()); });
+    }
+    void brownian(const Tensor& out, double lowest, double highest, double from, double to) {
+        take([&] { return host_.tensor->brownian(host_.host, out.handle(), lowest, highest, from, to); });
+    }
+    std::vector<float> read(const Tensor& tensor) {
+        std::vector<float> values(elements());
+        take([&] { return host_.tensor->read(host_.host, tensor.handle(), values.data(), values.size()); });
+        return values;
+    }
+    /// Step `done` (from 0) of `all` has ended; false when the run is to end.
+    bool step(std::size_t done, std::size_t all) {
+        take([&] {
+            return host_.progress->step(host_.host, static_cast<std::uint32_t>(done + 1),
+                                        static_cast<std::uint32_t>(all));
+        });
+        return ok();
+    }
+    bool step(std::size_t done) { return step(done, steps()); }
+    /// Ends the run.
+    void fail(pumice_sdk_status status, const char* why) {
+        if (!ok()) return;
+        host_.host->set_error(host_.host, why);
+        status_ = status;
+    }
+
+    bool ok() const { return status_ == PUMICE_SDK_OK; }
+    pumice_sdk_status status() const { return status_; }
+
+    double exp(double v) const { return host_.math->exp(v); }
+    double expm1(double v) const { return host_.math->expm1(v); }
+    double log(double v) const { return host_.math->log(v); }
+    double pow(double v, double y) const { return host_.math->pow(v, y); }
+    double acos(double v) const { return host_.math->acos(v); }
+
+private:
+    template <class Call>
+    void take(Call&& call) {
+        if (ok()) status_ = call();
+    }
+    std::size_t elements() {
+        std::uint32_t nchw[4] = {};
+        take([&] { return host_.tensor->shape(host_.host, nchw); });
+        return std::size_t{nchw[0]} * nchw[1] * nchw[2] * nchw[3];
+    }
+
+    const SamplerHost& host_;
+    const pumice_sampler_call& call_;
+    Tensor x_;
+    pumice_sdk_status status_ = PUMICE_SDK_OK;
+};
+
+}  // namespace pumice::sdk
