@@ -26,14 +26,6 @@ namespace {
 using host::Done;
 using host::Packaged;
 
-constexpr std::string_view kHelp =
-    R"(  install           install or update a plugin from a package (.pumice) or a folder
-  remove            remove an installed plugin
-  pack              make a package of a folder
-  keygen            make a key to sign packages with
-  new               start a plugin of one's own
-)";
-
 constexpr std::string_view kInstall = R"(Install a plugin, or update it.
 
   pumice plugins install FILE|FOLDER [options]
@@ -265,7 +257,7 @@ Packaged<Done> run(const Command& command, int argc, const char* const* argv, co
     if (const auto rest = app.remaining(); !rest.empty()) return unexpected(command, rest.front());
     if (arguments.target.empty())
         return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("plugins {} needs {}", command.name, command.target)};
-    arguments.plugins = host::installed_plugins_folder(get).value_or(fs::path());
+    arguments.plugins = host::installed_plugins_folder(host::places_from_environment(get)).value_or(fs::path());
     return command.run(arguments);
 }
 
@@ -284,10 +276,6 @@ int run_package_command(int argc, const char* const* argv, const char* (*get)(co
     const host::PackageFailure& failure = outcome.failure();
     fmt::print(stderr, "pumice: {}\n", failure.message);
     return failure.refusal == host::Refusal::none ? exit_code(failure.status) : static_cast<int>(failure.refusal);
-}
-
-std::string_view package_commands_help() {
-    return kHelp;
 }
 
 }  // namespace pumice::cli

@@ -1,9 +1,6 @@
 // `pumice plugins install`, remove, pack, keygen, new: the commands that handle packages of plugins.
 #pragma once
 
-#include <string>
-#include <string_view>
-
 namespace pumice::cli {
 
 /// Whether the command line is one of them: argv[1] is "plugins", argv[2] one of the commands.
@@ -12,8 +9,5 @@ bool is_package_command(int argc, const char* const* argv);
 /// Runs it. What it did goes to stdout, an error in one line to stderr; gives the exit status, which for a refused
 /// package is its host::Refusal. `get` is getenv: XDG_DATA_HOME and HOME say where plugins lie.
 int run_package_command(int argc, const char* const* argv, const char* (*get)(const char*));
-
-/// A line each, for the help of `pumice plugins`.
-std::string_view package_commands_help();
 
 }  // namespace pumice::cli

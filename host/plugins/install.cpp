@@ -85,6 +85,14 @@ PackageFiles files_for(const Package& package, std::string_view platform) {
     return files;
 }
 
+/// What somebody put there by hand is not ours to replace.
+Packaged<Done> check_ours(const fs::path& folder) {
+    std::error_code error;
+    if (!fs::exists(folder, error) || fs::exists(folder / kDescriptionFile, error)) return Done{};
+    return Failure{PUMICE_IO,
+                   fmt::format("{} is there already, but not from a package; move it away", folder.string())};
+}
+
 std::string broken_reason(const InstalledPlugin& plugin) {
     if (plugin.description.id != plugin.id)
         return fmt::format("{}: plugin.toml bears another id, {}", plugin.folder.string(), plugin.description.id);
@@ -113,15 +121,9 @@ InstalledPlugin look_at(const fs::path& folder) {
 
 }  // namespace
 
-std::optional<fs::path> installed_plugins_folder(const char* (*get)(const char*)) {
-    const auto absolute = [&](const char* name) {
-        const char* value = get(name);
-        return std::string(value && value[0] == '/' ? value : "");
-    };
-    std::string data = absolute("XDG_DATA_HOME");
-    if (const std::string home = absolute("HOME"); data.empty() && !home.empty()) data = home + "/.local/share";
-    if (data.empty()) return std::nullopt;
-    return fs::path(data) / "pumice" / "plugins";
+std::optional<fs::path> installed_plugins_folder(const Places& places) {
+    if (places.data_home.empty()) return std::nullopt;
+    return fs::path(places.data_home) / "pumice" / "plugins";
 }
 
 Expected<std::vector<InstalledPlugin>> installed_plugins(const fs::path& folder) {
@@ -149,12 +151,14 @@ Packaged<Installed> install_package(const fs::path& folder, const Package& packa
         HOST_ASSIGN(const PinnedKeys keys, read_keys(folder));
         HOST_TRY(check_key(package, keys, options));
         HOST_TRY(check_version(package, installed_description(folder / id), options));
+        HOST_TRY(check_ours(folder / id));
     }
     HOST_ASSIGN(const LockedPlugins plugins, LockedPlugins::open(folder, options.wait));
     HOST_ASSIGN(const PinnedKeys before, read_keys(folder));
     HOST_TRY(check_key(package, before, options));
     const Expected<PackageDescription> replaced = installed_description(plugins.plugin(id));
     HOST_TRY(check_version(package, replaced, options));
+    HOST_TRY(check_ours(plugins.plugin(id)));
 
     // The pin first: a plugin that is there without its pin could be updated by anyone, a pin without its plugin by
     // nobody but its author.

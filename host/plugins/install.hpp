@@ -16,16 +16,18 @@
 #include <string>
 #include <vector>
 
+#include "config/config_file.hpp"
 #include "plugins/install_keys.hpp"
 #include "plugins/package.hpp"
+#include "pumice/sdk/version.h"
 
 namespace pumice::host {
 
 /// What this program's SDK is: packages are made for one, their `sdk`.
-inline constexpr std::uint32_t kSdkRevision = 1;
+inline constexpr std::uint32_t kSdkRevision = PUMICE_SDK_ABI_MAJOR;
 
-/// $XDG_DATA_HOME/pumice/plugins, or ~/.local/share/pumice/plugins; nothing when neither is known. `get` is getenv.
-std::optional<std::filesystem::path> installed_plugins_folder(const char* (*get)(const char*));
+/// pumice/plugins in the folder of the user's data; nothing when that is not known.
+std::optional<std::filesystem::path> installed_plugins_folder(const Places&);
 
 struct InstalledPlugin {
     std::string id;                  ///< the folder's name
@@ -55,8 +57,8 @@ struct Installed {
 
 /// Installs or updates: afterwards the new version is there whole, and on disk, or everything is as it was. The folder
 /// is made if it is not there. A signed package's key is trusted at first and pinned: from then on packages of this id
-/// need a signature by it. Refusal::platform, sdk, no_signature, other_key, downgrade, busy; PUMICE_IO. Whoever was
-/// interrupted before is cleaned up after.
+/// need a signature by it. Refusal::platform, sdk, no_signature, other_key, downgrade, busy; PUMICE_IO, also
+/// when a folder of this id did not come from a package. Whoever was interrupted before is cleaned up after.
 Packaged<Installed> install_package(const std::filesystem::path& folder, const Package&, const InstallOptions&);
 
 enum class Key : std::uint8_t { keep, forget };

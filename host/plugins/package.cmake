@@ -7,4 +7,4 @@ file(GLOB package_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/package*.c
                                             ${CMAKE_CURRENT_LIST_DIR}/signature*.cpp
                                             ${CMAKE_CURRENT_LIST_DIR}/install*.cpp)
 target_sources(pumice_frontend PRIVATE ${package_sources})
-target_link_libraries(pumice_frontend PRIVATE PkgConfig::libarchive PkgConfig::libsodium)
+target_link_libraries(pumice_frontend PUBLIC pumice_sdk PRIVATE PkgConfig::libarchive PkgConfig::libsodium)

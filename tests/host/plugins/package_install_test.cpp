@@ -207,6 +207,15 @@ TEST_CASE("a broken plugin is listed with its reason, and can be replaced") {
     CHECK(installed_plugins(folder)->at(1).broken.find("plugin.toml bears another id, org.other") != std::string::npos);
     write_file(folder / kId / "plugin.toml", "");
     fs::remove(folder / "a.b");
+    // But not what was put there by hand.
+    fs::create_directories(folder / "org.example.hand");
+    write_file(folder / "org.example.hand" / "mine.so", "mine");
+    Wanted hand;
+    hand.id = "org.example.hand";
+    CHECK(install_unsigned(folder, package(hand)).failure().message ==
+          (folder / hand.id).string() + " is there already, but not from a package; move it away");
+    CHECK(read_file(folder / hand.id / "mine.so") == "mine");
+    fs::remove_all(folder / hand.id);
     REQUIRE(install_unsigned(folder, package(version("1.0.0"))));
     CHECK(installed(folder) == "1.0.0");
 }
@@ -325,14 +334,9 @@ TEST_CASE("one program changes plugins at a time") {
     CHECK(tree(folder).size() == 6);  // one plugin: its folder, four files, a folder of shaders
 }
 
-TEST_CASE("plugins lie where XDG says") {
-    CHECK_FALSE(installed_plugins_folder([](const char*) -> const char* { return nullptr; }));
-    const auto home = [](const char* name) -> const char* {
-        return std::string_view(name) == "HOME" ? "/home/ada" : nullptr;
-    };
-    CHECK(installed_plugins_folder(home) == "/home/ada/.local/share/pumice/plugins");
-    const auto data = [](const char* name) -> const char* {
-        return std::string_view(name) == "XDG_DATA_HOME" ? "/d" : "relative";
-    };
-    CHECK(installed_plugins_folder(data) == "/d/pumice/plugins");
+TEST_CASE("plugins lie in the folder of the user's data") {
+    CHECK_FALSE(installed_plugins_folder(Places{}));
+    Places places;
+    places.data_home = "/home/ada/.local/share";
+    CHECK(installed_plugins_folder(places) == "/home/ada/.local/share/pumice/plugins");
 }
