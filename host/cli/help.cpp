@@ -100,6 +100,7 @@ constexpr std::string_view kPlugins = R"(Samplers and schedules are plugins: tho
   pumice plugins list [options]
   pumice plugins enable ID
   pumice plugins disable ID
+  pumice plugins install|remove|pack|keygen|new …
 
   list              what there is: id, version, kinds, place, status, and why one is not used; then the samplers and
                     schedules with their parameters
@@ -108,6 +109,9 @@ constexpr std::string_view kPlugins = R"(Samplers and schedules are plugins: tho
       --safe-mode   as a start with --safe-mode sees it
       --config FILE instead of ~/.config/pumice/config.toml
   enable, disable   from the next start on. One that crashed is left out until it is enabled
+  install, remove   packages of plugins; these and the next have a --help of their own
+  pack, keygen      make a package, and a key to sign it with
+  new               start a plugin of one's own
   -h, --help        this text
 
 Plugins are looked for in the folders of PUMICE_PLUGIN_PATH (separated by ':'), in paths.plugins of the configuration

@@ -8,6 +8,7 @@
 #include "cli/commands.hpp"
 #include "cli/exit_codes.hpp"
 #include "cli/help.hpp"
+#include "cli/plugins_package.hpp"
 #include "outcome.hpp"
 
 namespace pumice::cli {
@@ -93,6 +94,7 @@ int main(int argc, char** argv) {
     std::signal(SIGXFSZ, SIG_IGN);
     Expected<void> outcome;
     try {
+        if (cli::is_package_command(argc, argv)) return cli::run_package_command(argc, argv, cli::get_variable);
         outcome = cli::run(argc, argv);
         if (outcome) outcome = cli::flush_output();
     } catch (const std::bad_alloc&) {

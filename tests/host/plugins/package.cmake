@@ -1,0 +1,15 @@
+# Packages of plugins: a program of its own, quick to build and to run.
+file(GLOB package_test_files CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/package*_test.cpp)
+pumice_host_program(pumice_package_tests ${package_test_files})
+# The tests make zips that Pumice would not make; imported targets are known in their own folder only.
+pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
+target_link_libraries(pumice_package_tests PRIVATE PkgConfig::libarchive)
+add_test(NAME unit/host_packages COMMAND pumice_package_tests)
+set_tests_properties(unit/host_packages PROPERTIES LABELS unit TIMEOUT ${PUMICE_TEST_TIMEOUT})
+
+# Needs the SDK, and no device.
+if(TARGET pumice_sdk)
+  add_test(NAME unit/host_new_plugin COMMAND ${CMAKE_CURRENT_LIST_DIR}/package_new_test.sh ${CMAKE_BINARY_DIR}
+                                             ${CMAKE_C_COMPILER})
+  set_tests_properties(unit/host_new_plugin PROPERTIES LABELS unit TIMEOUT ${PUMICE_TEST_TIMEOUT})
+endif()
