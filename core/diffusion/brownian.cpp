@@ -52,9 +52,12 @@ private:
     std::array<std::uint32_t, kPool> pool_{};
 };
 
-/// To six digits after the point.
+/// To six digits after the point, as Python does: of the exact value, so that a product that seems to end in 5 is none.
 double rounded(double time) {
-    return std::nearbyint(time * 1e6) / 1e6;
+    const double product = time * 1e6, lost = std::fma(time, 1e6, -product);
+    const double below = std::floor(product), beyond_half = product - below - 0.5 + lost;
+    if (beyond_half == 0) return std::nearbyint(product) / 1e6;
+    return (beyond_half > 0 ? below + 1 : below) / 1e6;
 }
 
 std::vector<float> normal(std::uint32_t seed, std::size_t count) {

@@ -53,3 +53,25 @@ echo "the program"
 "$work/moved/bin/pumice" --version
 "$work/moved/bin/pumice" generate -q -m "$model" -p "a lighthouse at sunset" --seed 7 --steps 2 -o out.png
 [ -s out.png ]
+
+echo "a plugin, as sdk/README.md writes it"
+sdk=$(dirname "$0")/../../sdk
+sed -n '/^```c$/,/^```$/p' "$sdk/README.md" | sed '1d;$d' | cmp - "$sdk/examples/my_euler.c"
+XDG_DATA_HOME=$work/data XDG_CONFIG_HOME=$work/config XDG_STATE_HOME=$work/state XDG_CACHE_HOME=$work/cache
+export XDG_DATA_HOME XDG_CONFIG_HOME XDG_STATE_HOME XDG_CACHE_HOME
+mkdir -p "$XDG_DATA_HOME/pumice/plugins"
+# shellcheck disable=SC2046 # a list of words
+"$cc" -std=c11 -Wall -Wextra -Werror -O2 -ffp-contract=off -fvisibility=hidden -shared -fPIC \
+    $(pkg-config --cflags pumice-sdk) "$sdk/examples/my_euler.c" -o "$XDG_DATA_HOME/pumice/plugins/my_euler.so"
+"$work/moved/bin/pumice" plugins list >plugins.txt
+grep -q '^pumice.samplers .* on' plugins.txt || { cat plugins.txt; exit 1; }
+grep -q '^org.example.my-euler .* on' plugins.txt || { cat plugins.txt; exit 1; }
+picture() { # FILE OPTION …
+    file=$1 && shift
+    "$work/moved/bin/pumice" generate -q -m "$model" -p "a lighthouse at sunset" --seed 7 --steps 3 "$@" -o "$file"
+}
+picture euler.png --sampler euler --precision exact
+picture mine.png --sampler my_euler --precision exact
+picture further.png --sampler my_euler --precision exact --plugin-param sampler.stride=1.1
+[ -s euler.png ] && [ -s mine.png ]
+if cmp -s mine.png further.png; then echo "the parameter changed nothing" >&2; exit 1; fi

@@ -9,6 +9,8 @@
 #include <iterator>
 #include <map>
 
+#include <fmt/format.h>
+
 #include "plugins/registry_fixture.hpp"
 
 using namespace pumice;
@@ -265,7 +267,7 @@ TEST_CASE("fifty plugins cost little once their verdicts are there") {
         std::string copy = whole;
         copy[at + 10] = static_cast<char>('0' + i / 10);
         copy[at + 11] = static_cast<char>('0' + i % 10);
-        std::ofstream(folder.path() / ("p" + std::to_string(i) + ".so"), std::ios::binary) << copy;
+        std::ofstream(folder.path() / fmt::format("p{}.so", i), std::ios::binary) << copy;
     }
     CHECK(make_registry(folder.options())->plugins().size() == 51);
     const auto seconds = [&](const plugins::RegistryOptions& options) {

@@ -46,8 +46,7 @@ inline std::vector<SamplerCase> sampler_cases() {
             {"ddim_eta1", "ddim", "timesteps", {"sampler.eta=1"}},
             {"plms", "plms", "timesteps"},
             {"unipc", "unipc", "timesteps"},
-            {"unipc_bh2", "unipc", "timesteps", {"sampler.variant=bh2"}},
-            {"unipc_order2_logsnr", "unipc", "timesteps", {"sampler.order=2", "schedule.skip=log_snr"}}};
+            {"unipc_bh2", "unipc", "timesteps", {"sampler.variant=bh2"}}};
 }
 
 /// A stored list; empty for "timesteps".

@@ -99,11 +99,13 @@ Status brownian(Suite& suite, const std::string& name) {
             trees[p].increment(double(levels.data[i]), double(levels.data[i + 1]),
                                std::span(got).subspan((i * pictures + p) * count, count));
     for (std::size_t i = 0; i < half.shape[0]; ++i) {
-        const double from = double(levels.data[i]);
-        const auto middle = static_cast<float>(
-            exact::exp((exact::log(from) + exact::log(double(levels.data[i + 1]))) / 2));
+        // As DPM++ SDE finds them, each step rounded to float32: over t = -log sigma and back.
+        const float t = static_cast<float>(-exact::log(double(levels.data[i])));
+        const float next = static_cast<float>(-exact::log(double(levels.data[i + 1])));
+        const float between = t + 0.5f * (next - t);
+        const float from = static_cast<float>(exact::exp(double(-t))), middle = static_cast<float>(exact::exp(double(-between)));
         for (std::size_t p = 0; p < pictures; ++p)
-            trees[p].increment(from, double(middle), std::span(middles).subspan((i * pictures + p) * count, count));
+            trees[p].increment(double(from), double(middle), std::span(middles).subspan((i * pictures + p) * count, count));
     }
     if (suite.wanted(name)) suite.compare(name, got, whole.data, kImage);
     if (suite.wanted(name + "_mid")) suite.compare(name + "_mid", middles, half.data, kImage);

