@@ -72,11 +72,19 @@ TEST_CASE("an error too long for its struct is cut between characters") {
 }
 
 TEST_CASE("names of samplers and schedules end") {
-    const auto samplers = pumice::sampler_names(), schedules = pumice::schedule_names();
-    CHECK(samplers.size() >= 4);
-    CHECK(schedules.size() >= 4);
-    CHECK(pumice_sampler_name(samplers.size()) == nullptr);
-    CHECK(pumice_schedule_name(SIZE_MAX) == nullptr);
+    const auto plugins = pumice::Plugins::find();
+    REQUIRE(plugins);
+    const auto samplers = plugins->samplers(), schedules = plugins->schedules();
+    CHECK(samplers.size() >= 19);
+    CHECK(schedules.size() >= 10);
+
+    pumice_plugins* handle = nullptr;
+    REQUIRE(pumice_plugins_create(nullptr, &handle, nullptr) == PUMICE_OK);
+    CHECK(std::string(pumice_plugins_sampler(handle, 0)) == samplers.front());
+    CHECK(pumice_plugins_sampler(handle, samplers.size()) == nullptr);
+    CHECK(pumice_plugins_schedule(handle, SIZE_MAX) == nullptr);
+    CHECK(pumice_plugins_sampler(nullptr, 0) == nullptr);
+    pumice_plugins_destroy(handle);
 }
 
 TEST_CASE("a file is inspected without a device") {

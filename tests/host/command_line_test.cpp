@@ -112,8 +112,8 @@ TEST_CASE("absurd values are told with option, value and limits") {
     CHECK(wrong("--cfg", "-1") == "--cfg: -1 is not a number from 0 to 100");
     CHECK(wrong("-b", "65") == "--batch: 65 is not a whole number from 1 to 64");
     CHECK(wrong("--clip-skip", "0") == "--clip-skip: 0 is not a whole number from 1 to 64");
-    CHECK(wrong("--sampler", "eular") ==
-          "--sampler: eular is not one of euler, euler_a, dpmpp_2m, ddim; did you mean euler?");
+    CHECK(wrong("--plugin-param", "eta") == "--plugin-param: eta is not KIND.NAME=VALUE, as sampler.eta=0.5");
+    CHECK(wrong("--plugin-param", "=1") == "--plugin-param: =1 is not KIND.NAME=VALUE, as sampler.eta=0.5");
     CHECK(wrong("--rng", "dice") == "--rng: dice is not one of torch-cpu, philox");
     CHECK(wrong("--precision", "fp61") ==
           "--precision: fp61 is not one of auto, fp16, fp32, exact; did you mean fp16?");
@@ -121,7 +121,7 @@ TEST_CASE("absurd values are told with option, value and limits") {
 }
 
 TEST_CASE("help names every option, and every line fits") {
-    for (const char* command : {"", "generate", "devices", "models", "inspect"}) {
+    for (const char* command : {"", "generate", "devices", "models", "inspect", "plugins"}) {
         const std::string text = help_text(command);
         REQUIRE(text.size() > 40);
         CHECK(text.back() == '\n');
