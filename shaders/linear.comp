@@ -2,12 +2,15 @@
 //@axis f32:ACT_F32 f16:ACT_F16
 //@axis wf32:W_F32 wf16:W_F16 wbf16:W_BF16
 //@axis exact:EXACT fast:
-//@axis direct: wide:WIDE shared:SHARED
+//@axis direct: wide:WIDE broadcast:BROADCAST shared:SHARED
 //@skip f16 exact
 #version 460
 #extension GL_EXT_control_flow_attributes : require
 #ifdef WIDE
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#endif
+#ifdef BROADCAST
+#extension GL_KHR_shader_subgroup_shuffle : require
 #endif
 #extension GL_GOOGLE_include_directive : require
 

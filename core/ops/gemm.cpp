@@ -43,6 +43,11 @@ std::vector<GemmVariant> gemm_variants(const Capabilities& caps, const GemmProbl
         if (fits(caps, v) && std::find(variants.begin(), variants.end(), v) == variants.end()) variants.push_back(v);
     };
     if (processor) {
+        // Vectors of one size, wide enough that a load for all of them is worth handing round: eight lanes gain a fifth
+        // to seven tenths over wide loads (tools/bench/results/operators.md).
+        const bool one_size = caps.min_subgroup_size == subgroup && caps.max_subgroup_size == subgroup;
+        if (caps.subgroup_shuffle && one_size && subgroup >= 8 && subgroup <= 16 && problem.columns >= 4 * subgroup)
+            offer({GemmPath::broadcast, subgroup, 1});
         if (wide && problem.columns > 4) offer(spread(GemmPath::wide, subgroup, problem));
         offer(spread(GemmPath::direct, subgroup, problem));
     } else if (problem.rows <= 16) {
@@ -60,10 +65,10 @@ std::vector<GemmVariant> gemm_variants(const Capabilities& caps, const GemmProbl
 }
 
 std::string gemm_module(const char* shader, const GemmVariant& v, DType x, DType w, Precision precision) {
-    const char* const path = v.path == GemmPath::wide ? "wide" : v.path == GemmPath::shared ? "shared" : "direct";
+    static constexpr const char* paths[] = {"direct", "wide", "broadcast", "shared"};
     const char* const weight = w == DType::f32 ? "wf32" : w == DType::f16 ? "wf16" : "wbf16";
     return fmt::format("{}.{}.{}.{}.{}", shader, x == DType::f16 ? "f16" : "f32", weight,
-                       precision == Precision::exact ? "exact" : "fast", path);
+                       precision == Precision::exact ? "exact" : "fast", paths[static_cast<int>(v.path)]);
 }
 
 std::uint32_t epilogue_flags(const Graph& g, const Weight* bias, TensorId residual, TensorId channel_add,

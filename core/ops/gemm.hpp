@@ -13,14 +13,14 @@
 namespace pumice::ops {
 
 /// How the kernel brings its operands in: shaders/include/tile_mma.glsl.
-enum class GemmPath : std::uint8_t { direct, wide, shared };
+enum class GemmPath : std::uint8_t { direct, wide, broadcast, shared };
 
 /// A legal way to run a product; all give the same result (in Precision::exact the same bits).
 struct GemmVariant {
     GemmPath path = GemmPath::direct;
-    std::uint32_t lanes_n = 1, lanes_m = 1;                  ///< invocations of a workgroup along N and M
-    std::uint32_t tile_rows() const { return lanes_m * 8; }  ///< BM
-    std::uint32_t tile_columns() const { return lanes_n * (path == GemmPath::wide ? 8 : 4); }  ///< BN
+    std::uint32_t lanes_n = 1, lanes_m = 1;  ///< invocations of a workgroup along N and M
+    std::uint32_t tile_rows() const { return lanes_m * (path == GemmPath::broadcast ? 16 : 8); }  ///< BM
+    std::uint32_t tile_columns() const { return lanes_n * (path == GemmPath::wide ? 8 : 4); }     ///< BN
     friend bool operator==(const GemmVariant&, const GemmVariant&) = default;
 };
 

@@ -3,6 +3,9 @@
 //
 //   (none)   every invocation loads what it needs; no shared memory, no barrier
 //   WIDE     the same with 32-byte loads and twice the columns: for processors
+//   BROADCAST  a workgroup is one subgroup along the columns; an invocation loads some of the tile's rows and hands them
+//            round, for twice the rows. For processors: a load for all lanes costs as much as one that all share. With
+//            a constant lane a shuffle stays in registers; on Mesa 22 a subgroupBroadcast does not.
 //   SHARED   the workgroup brings BLOCK_QUADS quads of k at a time into shared memory as f32: for graphics cards
 //
 // The loop over the tile at the end is not unrolled, because the epilogue with its special functions is long; it picks
@@ -21,7 +24,11 @@
 #include "tile_load.glsl"
 
 // core/ops/gemm.cpp counts with the same numbers.
+#ifdef BROADCAST
+#define TILE_ROWS 16
+#else
 #define TILE_ROWS 8
+#endif
 #ifdef WIDE
 #define TILE_QUADS 2
 #else
@@ -107,6 +114,46 @@ void tile_product() {
         vec4 v = sum[0];
         [[unroll]] for (uint s = 1; s < TILE_ROWS; ++s) v = s == i ? sum[s] : v;
         if (row < p.rows) store_tile(row, column, v);
+    }
+}
+
+#elif defined(BROADCAST)
+
+const uint OWN_ROWS = (TILE_ROWS + LANES_N - 1) / LANES_N;
+
+void tile_product() {
+    const uint lane = gl_SubgroupInvocationID;
+    const uint row0 = gl_WorkGroupID.x * TILE_ROWS, column = gl_WorkGroupID.y * LANES_N + lane;
+    // All invocations go on to the end, those beyond the last column too: their rows are needed.
+    const uint read_column = min(column, p.quads - 1);
+    vec4 sum[TILE_ROWS];
+    [[unroll]] for (uint i = 0; i < TILE_ROWS; ++i) sum[i] = vec4(0);
+    ivec2 origin[OWN_ROWS];
+    [[unroll]] for (uint i = 0; i < OWN_ROWS; ++i) origin[i] = row_origin(min(row0 + i * LANES_N + lane, p.rows - 1));
+
+    for (uint tap = 0; tap < TAPS; ++tap) {
+        uint source[OWN_ROWS];
+        bool inside[OWN_ROWS];
+        [[unroll]] for (uint i = 0; i < OWN_ROWS; ++i) {
+            uint at;
+            inside[i] = row_source(origin[i], tap, at);
+            source[i] = inside[i] ? at : 0;
+        }
+        for (uint k = 0; k < p.k_quads; ++k) {
+            vec4 own[OWN_ROWS];
+            [[unroll]] for (uint i = 0; i < OWN_ROWS; ++i)
+                own[i] = x_quad(x_keep(x_words[source[i] + k], inside[i]), 0);
+            const mat4 block = w_block(tap * p.k_quads + k, read_column);
+            [[unroll]] for (uint i = 0; i < TILE_ROWS; ++i) {
+                const vec4 a = subgroupShuffle(own[i / LANES_N], i % LANES_N);
+                TILE_MMA(sum[i], a, block)
+            }
+        }
+    }
+    for (uint i = 0; i < TILE_ROWS; ++i) {
+        vec4 v = sum[0];
+        [[unroll]] for (uint s = 1; s < TILE_ROWS; ++s) v = s == i ? sum[s] : v;
+        if (row0 + i < p.rows && column < p.quads) store_tile(row0 + i, column, v);
     }
 }
 

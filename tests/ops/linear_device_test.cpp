@@ -165,8 +165,10 @@ TEST_CASE("linear gives the same with every variant", "[linear]") {
             for (const auto& [n, m] : {std::pair{1u, 4u}, {16u, 16u}}) try_variant(precision, DType::f16, {path, n, m});
         }
     for (const DType x : {DType::f32, DType::f16})
-        for (const auto& v : ops::gemm_variants(caps, {c.test_rows, 84, c.k, x}))
+        for (const auto& v : ops::gemm_variants(caps, {c.test_rows, 84, c.k, x})) {
             try_variant(x == DType::f16 ? Precision::fp16 : Precision::fp32, DType::f16, v);
+            if (x == DType::f32) try_variant(Precision::exact, DType::f16, v);
+        }
 }
 
 TEST_CASE("an exact linear reads every half exactly", "[linear]") {

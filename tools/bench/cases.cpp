@@ -38,7 +38,7 @@ std::string set_of(std::string_view name) {
 }
 
 std::string describe(const GemmVariant& v) {
-    static constexpr const char* paths[] = {"direct", "wide", "shared"};
+    static constexpr const char* paths[] = {"direct", "wide", "broadcast", "shared"};
     return fmt::format("{} {}x{}", paths[static_cast<int>(v.path)], v.lanes_n, v.lanes_m);
 }
 std::string describe(const AttentionVariant& v) {
