@@ -31,8 +31,8 @@ DrawBrownian brownian_from(const NoiseOptions& options, Shape latents);
 class GpuTensorMath final : public TensorMath {
 public:
     /// shape.c is a multiple of 4. The kernels outlive this. Sums of more than four terms take several dispatches where
-    /// the device has too few bindings, or with terms_a_dispatch 4; the results are the same. In Precision::exact results are the same bits on every
-    /// driver.
+    /// the device has too few bindings, or with terms_a_dispatch 4; the results are the same. In Precision::exact results
+    /// are the same bits on every driver.
     static Result<std::unique_ptr<GpuTensorMath>> create(std::shared_ptr<Device>, KernelCache&, Shape, Precision,
                                                          DrawNoise, DrawBrownian = {},
                                                          std::uint32_t terms_a_dispatch = 8);
