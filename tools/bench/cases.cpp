@@ -264,6 +264,11 @@ void layout(List& list) {
             ops::check_finite(g, x, flag);
             return flag;
         });
+        list.move("norms", set, text(latent), [=](Graph& g, Inputs& in) {
+            const TensorId x = in.f32(g, latent), sums = in.zeros(g, ops::norms_shape(latent), DType::f32);
+            ops::norms(g, x, sums);
+            return sums;
+        });
         list.add({"random_normal",
                   set,
                   text(latent),

@@ -100,10 +100,11 @@ Status brownian(Suite& suite, const std::string& name) {
                                std::span(got).subspan((i * pictures + p) * count, count));
     for (std::size_t i = 0; i < half.shape[0]; ++i) {
         // As DPM++ SDE finds them, each step rounded to float32: over t = -log sigma and back.
-        const float t = static_cast<float>(-exact::log(double(levels.data[i])));
-        const float next = static_cast<float>(-exact::log(double(levels.data[i + 1])));
+        const auto t = static_cast<float>(-exact::log(double(levels.data[i])));
+        const auto next = static_cast<float>(-exact::log(double(levels.data[i + 1])));
         const float between = t + 0.5f * (next - t);
-        const float from = static_cast<float>(exact::exp(double(-t))), middle = static_cast<float>(exact::exp(double(-between)));
+        const auto from = static_cast<float>(exact::exp(double(-t)));
+        const auto middle = static_cast<float>(exact::exp(double(-between)));
         for (std::size_t p = 0; p < pictures; ++p)
             trees[p].increment(double(from), double(middle), std::span(middles).subspan((i * pictures + p) * count, count));
     }
