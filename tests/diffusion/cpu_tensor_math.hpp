@@ -1,6 +1,7 @@
 // TensorMath in plain float arrays, for tests of samplers without a device.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <span>
 #include <utility>
