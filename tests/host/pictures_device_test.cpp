@@ -61,20 +61,17 @@ const std::array references = {
 
 }  // namespace
 
-TEST_CASE("the starter model's pictures are the stored ones to 35 dB in every precision") {
+TEST_CASE("the starter model's pictures are the stored ones to 35 dB") {
     const TemporaryFolder folder;
     for (const Reference& reference : references) {
+        INFO(reference.name);
         const Pixels stored =
             read_png(fs::path(PUMICE_TEST_DATA) / "pictures" / "starter" / (std::string(reference.name) + ".png"));
-        for (const char* precision : {"auto", "fp32"}) {
-            INFO(reference.name << " in " << precision);
-            std::vector<std::string> arguments = {"generate", "-q", "-o", "out.png", "--precision", precision};
-            arguments.insert(arguments.end(), reference.options.begin(), reference.options.end());
-            const Finished made = run({.arguments = arguments, .folder = folder.path()});
-            INFO(made.err);
-            REQUIRE(made.status == 0);
-            const double fidelity = psnr(read_png(folder.path() / "out.png"), stored);
-            CHECK(fidelity >= 35);
-        }
+        std::vector<std::string> arguments = {"generate", "-q", "-o", "out.png"};
+        arguments.insert(arguments.end(), reference.options.begin(), reference.options.end());
+        const Finished made = run({.arguments = arguments, .folder = folder.path()});
+        INFO(made.err);
+        REQUIRE(made.status == 0);
+        CHECK(psnr(read_png(folder.path() / "out.png"), stored) >= 35);
     }
 }

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <stdexcept>
 
 #include "temporary_folder.hpp"
 #include "text/golden_json.hpp"
@@ -13,12 +12,9 @@ using namespace pumice;
 namespace {
 
 const Tokenizer& embedded() {
-    static const Tokenizer tokenizer = [] {
-        auto made = Tokenizer::embedded();
-        if (!made) throw std::runtime_error(made.error().message);
-        return *std::move(made);
-    }();
-    return tokenizer;
+    static const Result<Tokenizer> made = Tokenizer::embedded();
+    REQUIRE(made);
+    return *made;
 }
 
 std::vector<std::int32_t> ids_of(const Tokenizer& tokenizer, std::string_view text) {

@@ -44,7 +44,7 @@ Result<bool> same_attention(const json& entry) {
     const json& expected = entry["out"];
     if (parts.size() != expected.size()) return false;
     for (std::size_t i = 0; i < parts.size(); ++i)
-        if (parts[i].text != expected[i][0] || !same_weight(parts[i].weight, expected[i][1])) return false;
+        if (json(parts[i].text) != expected[i][0] || !same_weight(parts[i].weight, expected[i][1])) return false;
     return true;
 }
 
@@ -69,7 +69,7 @@ Result<bool> same_schedule(const json& entry) {
     const json& expected = entry["out"];
     if (entries.size() != expected.size()) return false;
     for (std::size_t i = 0; i < entries.size(); ++i)
-        if (entries[i].last_step != expected[i][0] || entries[i].text != expected[i][1]) return false;
+        if (entries[i].last_step != expected[i][0] || json(entries[i].text) != expected[i][1]) return false;
     return true;
 }
 
@@ -78,7 +78,7 @@ Result<bool> same_parts(const json& entry) {
     const json& expected = entry["parts"];
     if (parts.size() != expected.size()) return false;
     for (std::size_t i = 0; i < parts.size(); ++i)
-        if (parts[i].text != expected[i][0] || !same_weight(parts[i].weight, expected[i][1])) return false;
+        if (json(parts[i].text) != expected[i][0] || !same_weight(parts[i].weight, expected[i][1])) return false;
     return true;
 }
 
