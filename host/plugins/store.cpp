@@ -97,7 +97,7 @@ void Store::read_off() {
     if (!json.is_object()) return;
     for (const auto& [id, item] : json.items()) {
         if (!item.is_object()) continue;
-        const auto text = [&](const char* key) {
+        const auto text = [&item = item](const char* key) {
             return item.contains(key) && item[key].is_string() ? item[key].get<std::string>() : "";
         };
         off_[id] = {text("by") == "crash" ? Off::By::crash : Off::By::user, text("reason")};
