@@ -50,8 +50,9 @@ BufferRange Inputs::range(Graph* g, std::uint64_t bytes, DType type, const Fill&
     const std::uint32_t which = next_++;
     if (which == 0) made_bytes_ = 0;
     made_bytes_ += bytes;
-    auto [at, is_new] = made_.try_emplace({which, type});
-    if (!is_new) return at->second;
+    const auto placed = made_.try_emplace({which, type});
+    const auto at = placed.first;  // not a structured binding: Clang 14 cannot capture one
+    if (!placed.second) return at->second;
     const auto failed = [&](Error error) {
         made_.erase(at);
         if (g) g->fail(error);
