@@ -99,6 +99,11 @@ pumice_add_driver_tests(goldens-exact COMMAND pumice_goldens ${pumice_goldens_op
 pumice_add_driver_tests(bench COMMAND ${CMAKE_COMMAND} -DBENCH=$<TARGET_FILE:pumice_bench> -DSOURCE=${CMAKE_SOURCE_DIR}
   -DWORK=${CMAKE_CURRENT_BINARY_DIR} -P ${CMAKE_SOURCE_DIR}/tools/bench/check.cmake)
 
+# Pairs of sampler and schedule that make a picture: one of seven, which has each sampler and each schedule. All of them:
+# sampler_sheet --model FILE.
+pumice_add_driver_tests(sampler_pairs COMMAND sampler_sheet --model ${CMAKE_CURRENT_SOURCE_DIR}/goldens/sd1/sd1_tiny.safetensors
+  --every 7)
+
 # Pictures must agree to the byte between drivers.
 list(LENGTH pumice_drivers count)
 if(count GREATER 1)

@@ -1,5 +1,6 @@
 #include "cli/command_line.hpp"
 
+#include <charconv>
 #include <string_view>
 #include <tuple>
 #include <vector>
@@ -144,6 +145,10 @@ struct Program {
     Given enable_id = add(*plugins_enable.app, "id");
     Given disable_id = add(*plugins_disable.app, "id");
     Given list_config = add(*plugins_list.app, "--config");
+    Parser plugins_verify{plugins.app->add_subcommand("verify")};
+    Given verify_target = add(*plugins_verify.app, "target");
+    Given verify_seconds = add(*plugins_verify.app, "--seconds");
+    Given verify_config = add(*plugins_verify.app, "--config");
 
     Program() {
         app.add_flag("-V,--version", version);
@@ -152,6 +157,8 @@ struct Program {
         plugins_list.app->add_flag("--json", line.json);
         plugins_list.app->add_flag("--safe-mode", line.safe_mode);
         plugins_list.app->add_flag("--probe", line.probe_again);
+        plugins_list.app->add_flag("--params", line.params);
+        plugins_verify.app->add_flag("--json", line.json);
     }
 
     Expected<CommandLine> read() {
@@ -159,7 +166,8 @@ struct Program {
         const std::pair<const Parser*, const char*> inner_first[] = {
             {&inspect, "inspect"},         {&models, "models"},           {&devices, "devices"},
             {&generate, "generate"},       {&plugins_list, "plugins"},    {&plugins_enable, "plugins"},
-            {&plugins_disable, "plugins"}, {&plugins, "plugins"},         {&root, ""}};
+            {&plugins_disable, "plugins"}, {&plugins_verify, "verify"},   {&plugins, "plugins"},
+            {&root, ""}};
         for (const auto& [parser, name] : inner_first)
             if (parser->help) return help_of(name);
         for (const auto& [parser, name] : inner_first)
@@ -183,6 +191,7 @@ struct Program {
     Expected<CommandLine> read_plugins() {
         line.config = list_config.text();
         if (plugins_list.app->parsed()) return of(Command::plugins_list);
+        if (plugins_verify.app->parsed()) return read_verify();
         for (const auto& [parser, id, command] :
              {std::tuple{&plugins_enable, &enable_id, Command::plugins_enable},
               std::tuple{&plugins_disable, &disable_id, Command::plugins_disable}}) {
@@ -194,6 +203,20 @@ struct Program {
             return of(command);
         }
         return help_of("plugins");
+    }
+
+    Expected<CommandLine> read_verify() {
+        line.config = verify_config.text();
+        if (!verify_target.text())
+            return Failure{PUMICE_INVALID_ARGUMENT, "plugins verify needs a library, a package, a folder, or a plugin's id"};
+        line.plugin = *verify_target.text();
+        if (const auto text = verify_seconds.text()) {
+            const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), line.seconds);
+            if (error != std::errc() || end != text->data() + text->size() || !(line.seconds > 0 && line.seconds <= 3600))
+                return Failure{PUMICE_INVALID_ARGUMENT,
+                               fmt::format("--seconds: {} is not a number above 0, up to 3600", host::shown(*text))};
+        }
+        return of(Command::plugins_verify);
     }
 
     CommandLine of(Command command) {

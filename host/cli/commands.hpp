@@ -22,6 +22,9 @@ Expected<void> run_plugins_list(const Context&);
 /// Enables or disables context.line.plugin.
 Expected<void> run_plugins_set(const Context&, bool enabled);
 
+/// Holds a plugin against the plugin interface; the exit status, what was wrong being said.
+Expected<int> run_plugins_verify(const Context&);
+
 /// The plugins of this user: in PUMICE_PLUGIN_PATH, paths.plugins, the user's data folder, and beside the program.
 /// Warnings go to stderr.
 Expected<Plugins> find_plugins(const Context&);

@@ -100,10 +100,11 @@ constexpr std::string_view kPlugins = R"(Samplers and schedules are plugins: tho
   pumice plugins list [options]
   pumice plugins enable ID
   pumice plugins disable ID
-  pumice plugins install|remove|pack|keygen|new …
+  pumice plugins install|remove|pack|keygen|new|verify …
 
   list              what there is: id, version, kinds, place, status, and why one is not used; then the samplers and
                     schedules with their parameters
+      --params      each parameter on a line of its own, with its range and what it does
       --json        all of it as JSON
       --probe       try all out again
       --safe-mode   as a start with --safe-mode sees it
@@ -112,11 +113,28 @@ constexpr std::string_view kPlugins = R"(Samplers and schedules are plugins: tho
   install, remove   packages of plugins; these and the next have a --help of their own
   pack, keygen      make a package, and a key to sign it with
   new               start a plugin of one's own
+  verify            hold a plugin against what the plugin interface asks of it
   -h, --help        this text
 
 Plugins are looked for in the folders of PUMICE_PLUGIN_PATH (separated by ':'), in paths.plugins of the configuration
 file, in ~/.local/share/pumice/plugins, and beside the program. Of two with one id, and of two samplers or schedules with
 one name, the first counts.
+)";
+
+constexpr std::string_view kVerify = R"(Hold a plugin against what the plugin interface asks of it: for those who write plugins.
+
+  pumice plugins verify FILE|FOLDER|ID [options]
+
+  FILE               a library, or a package (.pumice)
+  FOLDER             a folder with a plugin.toml and the library it names
+  ID                 a plugin that is installed, or comes with Pumice
+      --seconds N    how long one check may take; by default 30
+      --json         the report as JSON
+      --config FILE  instead of ~/.config/pumice/config.toml
+  -h, --help         this text
+
+The plugin runs in a process of its own, without a device, over models whose answer is known. Each check is a line, "ok"
+or "FAILED" and why. Exit status 38 when one failed; of a package that would be refused, the status of that.
 )";
 
 /// Names in lines of the help's width.
@@ -161,6 +179,7 @@ std::string help_text(std::string_view command, const HelpNames& names) {
     if (command == "devices") return std::string(kDevices);
     if (command == "models") return std::string(kModels);
     if (command == "plugins") return std::string(kPlugins);
+    if (command == "verify") return std::string(kVerify);
     if (command == "inspect") return std::string(kInspect);
     return fmt::format(fmt::runtime(kMain), arg("exit_codes", exit_codes()));
 }

@@ -49,34 +49,41 @@ Expected<void> print_help(const CommandLine& line) {
     return {};
 }
 
-Expected<void> run(int argc, const char* const* argv) {
-    HOST_ASSIGN(const CommandLine line, parse_command_line(argc, argv));
+Expected<void> run(const CommandLine& line, const Context& context) {
     switch (line.command) {
-        case CommandLine::Command::help:
-            return print_help(line);
-        case CommandLine::Command::version:
-            return run_version();
-        case CommandLine::Command::devices:
-            return run_devices(Context{line, {}, {}});
-        case CommandLine::Command::generate: {
-            HOST_ASSIGN(const Context context, context_of(line));
+        case CommandLine::Command::generate:
             return run_generate(context);
-        }
-        case CommandLine::Command::plugins_list: {
-            HOST_ASSIGN(const Context context, context_of(line));
+        case CommandLine::Command::plugins_list:
             return run_plugins_list(context);
-        }
         case CommandLine::Command::plugins_enable:
-        case CommandLine::Command::plugins_disable: {
-            HOST_ASSIGN(const Context context, context_of(line));
+        case CommandLine::Command::plugins_disable:
             return run_plugins_set(context, line.command == CommandLine::Command::plugins_enable);
-        }
-        case CommandLine::Command::inspect: {
-            HOST_ASSIGN(const Context context, context_of(line));
+        case CommandLine::Command::inspect:
             return run_inspect(context);
-        }
+        default:
+            return {};
     }
-    return {};
+}
+
+/// The exit status.
+Expected<int> run(int argc, const char* const* argv) {
+    HOST_ASSIGN(const CommandLine line, parse_command_line(argc, argv));
+    if (line.command == CommandLine::Command::help) {
+        HOST_TRY(print_help(line));
+        return 0;
+    }
+    if (line.command == CommandLine::Command::version) {
+        HOST_TRY(run_version());
+        return 0;
+    }
+    if (line.command == CommandLine::Command::devices) {
+        HOST_TRY(run_devices(Context{line, {}, {}}));
+        return 0;
+    }
+    HOST_ASSIGN(const Context context, context_of(line));
+    if (line.command == CommandLine::Command::plugins_verify) return run_plugins_verify(context);
+    HOST_TRY(run(line, context));
+    return 0;
 }
 
 /// What was printed must have arrived: a full disk behind a redirection is an error like any other.
@@ -92,17 +99,17 @@ int main(int argc, char** argv) {
     using namespace pumice;
     // Then a file that grows past ulimit -f is an error that can be told, not the end.
     std::signal(SIGXFSZ, SIG_IGN);
-    Expected<void> outcome;
+    Expected<int> outcome = 0;
     try {
         if (cli::is_package_command(argc, argv)) return cli::run_package_command(argc, argv, cli::get_variable);
         outcome = cli::run(argc, argv);
-        if (outcome) outcome = cli::flush_output();
+        if (Expected<void> flushed = cli::flush_output(); outcome && !flushed) outcome = flushed.failure();
     } catch (const std::bad_alloc&) {
         outcome = Failure{PUMICE_OUT_OF_HOST_MEMORY, "out of memory"};
     } catch (const std::exception& e) {
         outcome = Failure{PUMICE_INTERNAL, fmt::format("a bug of Pumice: {}", e.what())};
     }
-    if (outcome) return 0;
+    if (outcome) return *outcome;
     fmt::print(stderr, "pumice: {}\n", outcome.failure().message);
     return cli::exit_code(outcome.failure().status);
 }

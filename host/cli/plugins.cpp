@@ -89,6 +89,24 @@ std::string methods_table(const Json& json, const char* list, const char* headin
     return table_text(std::move(rows));
 }
 
+/// Each parameter of the plugins in use on a line: what to type, its range, and what it does.
+std::string params_table(const Json& json) {
+    std::vector<std::vector<std::string>> rows = {{"parameter", "plugin", "default and range", "what it does"}};
+    for (const auto& [list, kind] : {std::pair{"samplers", "sampler"}, {"schedules", "schedule"}})
+        for (const Json& plugin : json["plugins"]) {
+            if (plugin["status"] != "on") continue;
+            for (const Json& method : plugin[list])
+                for (const Json& param : method["params"]) {
+                    const std::string id = param["id"].get<std::string>(), text = param_text(param);
+                    rows.push_back({fmt::format("{} {}: {}.{}", kind, method["name"].get<std::string>(), kind, id),
+                                    plugin["id"].get<std::string>(), text.substr(std::min(text.size(), id.size() + 1)),
+                                    param["help"].get<std::string>() +
+                                        (param.contains("unit") ? ", in " + param["unit"].get<std::string>() : "")});
+                }
+        }
+    return table_text(std::move(rows));
+}
+
 }  // namespace
 
 Expected<Plugins> find_plugins(const Context& context) {
@@ -144,6 +162,7 @@ Expected<void> run_plugins_list(const Context& context) {
     }
     fmt::print("{}\n{}\n{}", table_text(std::move(rows)), methods_table(json, "samplers", "sampler"),
                methods_table(json, "schedules", "schedule"));
+    if (context.line.params) fmt::print("\n{}", params_table(json));
     return {};
 }
 

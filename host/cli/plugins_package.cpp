@@ -272,6 +272,10 @@ int run_package_command(int argc, const char* const* argv, const char* (*get)(co
     Packaged<Done> outcome = run(*command, argc - 2, argv + 2, get);
     if (outcome && (std::fflush(stdout) != 0 || std::ferror(stdout)))
         outcome = Failure{PUMICE_IO, "cannot write to standard output; is the disk full?"};
+    return finish_package_command(outcome);
+}
+
+int finish_package_command(const Packaged<Done>& outcome) {
     if (outcome) return 0;
     const host::PackageFailure& failure = outcome.failure();
     fmt::print(stderr, "pumice: {}\n", failure.message);

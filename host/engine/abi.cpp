@@ -1,5 +1,7 @@
 #include "engine/abi.hpp"
 
+#include <cstdlib>
+
 namespace pumice::abi {
 
 pumice_status report(const Error& error, pumice_error* out) {
@@ -25,6 +27,13 @@ Log log_to(LogCallback callback, void* user) {
 }
 static_assert(static_cast<int>(LogLevel::debug) == PUMICE_LOG_DEBUG);
 static_assert(static_cast<int>(LogLevel::error) == PUMICE_LOG_ERROR);
+
+char* text_to_caller(const std::string& text) {
+    auto* copy = static_cast<char*>(std::malloc(text.size() + 1));
+    if (!copy) throw std::bad_alloc();
+    std::memcpy(copy, text.c_str(), text.size() + 1);
+    return copy;
+}
 
 plugins::RegistryOptions builtin_plugins() {
     const plugins::InstalledParts parts = plugins::installed_parts();

@@ -74,6 +74,9 @@ using LogCallback = void (*)(void*, pumice_log_level, const char*);
 /// Silent without a callback.
 Log log_to(LogCallback callback, void* user);
 
+/// A copy for the caller, who gives it to pumice_string_destroy.
+char* text_to_caller(const std::string& text);
+
 inline std::string text_or_empty(const char* text) {
     return text ? text : "";
 }

@@ -101,9 +101,7 @@ pumice_status pumice_inspect_file(const char* path, char** json, pumice_error* e
         *json = nullptr;
         if (!path || !*path) return pumice::Error{pumice::Code::invalid_argument, "path is empty"};
         PUMICE_ASSIGN(const std::string text, pumice::inspect(path));
-        *json = static_cast<char*>(std::malloc(text.size() + 1));
-        if (!*json) throw std::bad_alloc();
-        std::memcpy(*json, text.c_str(), text.size() + 1);
+        *json = pumice::abi::text_to_caller(text);
         return {};
     });
 }

@@ -1,5 +1,6 @@
 #include "engine/abi.hpp"
 #include "engine/objects.hpp"
+#include "plugins/verify.hpp"
 
 namespace pumice {
 namespace {
@@ -21,6 +22,25 @@ Result<std::unique_ptr<pumice_plugins>> find_plugins(const pumice_plugin_options
     PUMICE_ASSIGN(found->registry, plugins::Registry::create(std::move(options)));
     found->json = found->registry->json().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     return found;
+}
+
+Result<std::string> verify_plugin(const std::string& library, const pumice_verify_options& given) {
+    std::error_code none;
+    if (!std::filesystem::is_regular_file(library, none))
+        return Error{Code::not_found, fmt::format("there is no file {}", library)};
+    if (given.seconds < 0 || given.seconds > 3600)
+        return Error{Code::invalid_argument, "options.seconds must be 0 to 3600"};
+    const auto tell = [&](const plugins::Checked& check) {
+        if (given.on_check) given.on_check(given.user, check.name.c_str(), check.why.c_str());
+    };
+    PUMICE_ASSIGN(const plugins::Verification found,
+                  plugins::verify(plugins::installed_parts().verify, std::filesystem::absolute(library),
+                                  given.seconds > 0 ? given.seconds : 30, tell));
+    nlohmann::ordered_json json = {{"plugins", nlohmann::json::array()}, {"checks", nlohmann::json::array()}};
+    for (const plugins::Description& each : found.plugins) json["plugins"].push_back(plugins::to_json(each));
+    for (const plugins::Checked& each : found.checks) json["checks"].push_back({{"check", each.name}, {"why", each.why}});
+    json["failed"] = found.failed();
+    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 const char* name_at(const std::vector<std::string>& names, std::size_t index) {
@@ -69,6 +89,22 @@ pumice_status pumice_plugins_set_enabled(pumice_plugins* plugins, const char* id
         if (!plugins) return pumice::Error{pumice::Code::invalid_argument, "plugins is NULL"};
         if (!id || !*id) return pumice::Error{pumice::Code::invalid_argument, "id is empty"};
         return plugins->registry->set_enabled(id, enabled != 0);
+    });
+}
+
+pumice_status pumice_plugin_verify(const char* library, const pumice_verify_options* options, char** report,
+                                   pumice_error* error) {
+    return pumice::abi::guard(error, [&]() -> pumice::Status {
+        if (!library || !*library || !report)
+            return pumice::Error{pumice::Code::invalid_argument, "library or report is NULL or empty"};
+        *report = nullptr;
+        pumice_verify_options values = PUMICE_VERIFY_OPTIONS_INIT;
+        if (options) {
+            PUMICE_ASSIGN(values, pumice::abi::read_struct(options, "options"));
+        }
+        PUMICE_ASSIGN(const std::string text, pumice::verify_plugin(library, values));
+        *report = pumice::abi::text_to_caller(text);
+        return {};
     });
 }
 

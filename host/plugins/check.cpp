@@ -24,16 +24,6 @@ bool is_name(const char* text) {
     return true;
 }
 
-bool is_id(const char* text) {
-    if (!text || !*text || *text == '.' || *text == '-') return false;
-    std::size_t size = 0;
-    for (const char* c = text; *c; ++c, ++size) {
-        const bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
-        if (!(letter || *c == '.' || *c == '-' || *c == '_') || size >= 64) return false;
-    }
-    return true;
-}
-
 /// nullptr is "".
 std::string text_of(const char* text) {
     return text ? one_line({text, strnlen(text, kMostText + 1)}) : "";
@@ -113,6 +103,16 @@ Status no_twins(const std::vector<Method>& methods, const char* kind) {
 }
 
 }  // namespace
+
+bool is_id(const char* text) {
+    if (!text || !*text || *text == '.' || *text == '-') return false;
+    std::size_t size = 0;
+    for (const char* c = text; *c; ++c, ++size) {
+        const bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
+        if (!(letter || *c == '.' || *c == '-' || *c == '_') || size >= 64) return false;
+    }
+    return true;
+}
 
 std::string one_line(std::string_view text) {
     std::string line = nlohmann::json(std::string(text.substr(0, kMostText)))

@@ -1,7 +1,11 @@
 #include "plugins/description.hpp"
 
+#include <cmath>
+#include <stdexcept>
 #include <utility>
 
+#include "pumice/sdk/ext/sampler.h"
+#include "pumice/sdk/ext/schedule.h"
 #include "pumice/sdk/params.h"
 
 namespace pumice::plugins {
@@ -43,7 +47,19 @@ Json methods_json(const std::vector<Method>& methods) {
     return list;
 }
 
-/// Throws nlohmann's exceptions, which description_from_json catches.
+/// What is true of every parameter that a library has been asked for (check.cpp), and others rely on.
+void check(const Param& p) {
+    const auto wrong = [&](const char* what) { throw std::invalid_argument("parameter " + p.id + " has " + what); };
+    if (p.type == 0) wrong("no type");
+    const bool number = p.type == PUMICE_PARAM_INT || p.type == PUMICE_PARAM_FLOAT;
+    const bool choice = p.type == PUMICE_PARAM_ENUM;
+    const double least = number ? p.least : 0, most = number ? p.most : choice ? double(p.choices.size()) - 1 : 1;
+    if (p.type <= PUMICE_PARAM_ENUM && !(p.default_number >= least && p.default_number <= most))
+        wrong("a default outside its range");
+    if (!number && p.default_number != std::floor(p.default_number)) wrong("a default that is none of its choices");
+}
+
+/// Throws nlohmann's exceptions and std::invalid_argument, which description_from_json catches.
 Param read_param(const nlohmann::json& json) {
     Param p;
     const std::string type = json.at("type").get<std::string>();
@@ -60,6 +76,7 @@ Param read_param(const nlohmann::json& json) {
         json.at("default").get_to(p.default_text);
     else
         json.at("default").get_to(p.default_number);
+    check(p);
     return p;
 }
 
@@ -88,6 +105,13 @@ std::string Description::kinds() const {
     return kinds;
 }
 
+std::vector<std::string> Description::extensions() const {
+    std::vector<std::string> ids;
+    if (!samplers.empty()) ids.emplace_back(PUMICE_SAMPLER_1);
+    if (!schedules.empty()) ids.emplace_back(PUMICE_SCHEDULE_1);
+    return ids;
+}
+
 Json to_json(const Description& d) {
     return {{"id", d.id},
             {"name", d.name},
@@ -95,6 +119,7 @@ Json to_json(const Description& d) {
             {"vendor", d.vendor},
             {"licence", d.licence},
             {"description", d.description},
+            {"extensions", d.extensions()},
             {"samplers", methods_json(d.samplers)},
             {"schedules", methods_json(d.schedules)}};
 }
@@ -111,7 +136,7 @@ Result<Description> description_from_json(const nlohmann::json& json) {
         d.samplers = read_methods(json.at("samplers"));
         d.schedules = read_methods(json.at("schedules"));
         return d;
-    } catch (const nlohmann::json::exception& e) {
+    } catch (const std::exception& e) {
         return Error{Code::bad_format, std::string("not a plugin's description: ") + e.what()};
     }
 }

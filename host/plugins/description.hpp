@@ -35,10 +35,12 @@ struct Description {
 
     /// "sampler, schedule".
     std::string kinds() const;
+    /// The ids of what it extends: "pumice.sampler/1".
+    std::vector<std::string> extensions() const;
 };
 
 nlohmann::ordered_json to_json(const Description&);
-/// Of to_json. Code::bad_format for anything else.
+/// Of to_json, which may lie in a damaged file. Code::bad_format for anything else, and for what no plugin may say.
 Result<Description> description_from_json(const nlohmann::json&);
 
 }  // namespace pumice::plugins

@@ -1,5 +1,7 @@
 #include "plugins/library.hpp"
 
+#include <dlfcn.h>
+
 #include <cstring>
 #include <system_error>
 
@@ -56,6 +58,14 @@ std::string loader_reason(const std::string& what, const std::filesystem::path& 
     return reason;
 }
 
+/// From here on the code stays where it is until the process ends: a plugin that lets go of its own library while it is
+/// used, or leaves a thread behind, would otherwise run in memory that is no longer there. A new version of the file is
+/// another file to the loader.
+void keep_mapped(const std::filesystem::path& path) {
+    void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+    if (handle) ::dlclose(handle);
+}
+
 }  // namespace
 
 Code code_of(pumice_sdk_status status) {
@@ -100,41 +110,57 @@ BareHost::BareHost()
 Result<std::shared_ptr<Library>> Library::open(const std::filesystem::path& path) {
     std::shared_ptr<Library> made(new Library);
     made->path_ = path;
-    std::string reason;
+    const pumice_plugin_entry_1* entry = nullptr;
     try {
         // Its own symbols stay its own (no rtld_global), and all it needs must be there now (rtld_now).
         made->library_.load(boost::dll::fs::path(path.string()), boost::dll::load_mode::rtld_now);
         if (!made->library_.has("pumice_plugin_entry"))
             return broken("it exports no pumice_plugin_entry");
-        made->entry_ = &made->library_.get<const pumice_plugin_entry_1>("pumice_plugin_entry");
+        entry = &made->library_.get<const pumice_plugin_entry_1>("pumice_plugin_entry");
     } catch (const std::exception& e) {
         return broken(fmt::format("it cannot be loaded: {}", loader_reason(e.what(), path)));
     }
-    const pumice_plugin_entry_1* entry = std::exchange(made->entry_, nullptr);  // until init, there is no deinit
     PUMICE_TRY(check_entry(*entry));
-    const std::string text = path.string();
-    const pumice_sdk_status status = call_plugin(reason, [&] { return entry->init(text.c_str()); });
+    keep_mapped(path);
+    PUMICE_TRY(made->begin(*entry));
+    return made;
+}
+
+Status Library::begin(const pumice_plugin_entry_1& entry) {
+    std::string reason;
+    const std::string text = path_.string();
+    const pumice_sdk_status status = call_plugin(reason, [&] { return entry.init(text.c_str()); });
     if (status != PUMICE_SDK_OK) return plugin_error(status, "", reason, "its init failed");
-    made->entry_ = entry;
+    entry_ = &entry;
     const void* factory = nullptr;
     call_plugin(reason, [&] {
-        factory = entry->get_factory(PUMICE_PLUGIN_FACTORY_1);
+        factory = entry.get_factory(PUMICE_PLUGIN_FACTORY_1);
         return PUMICE_SDK_OK;
     });
     if (!reason.empty()) return broken("get_factory: " + reason);
     if (!factory) return broken(fmt::format("it has no {}", PUMICE_PLUGIN_FACTORY_1));
-    made->factory_ = static_cast<const pumice_plugin_factory_1*>(factory);
-    PUMICE_TRY(check_factory(*made->factory_));
-    return made;
+    factory_ = static_cast<const pumice_plugin_factory_1*>(factory);
+    return check_factory(*factory_);
+}
+
+void Library::end() {
+    const pumice_plugin_entry_1* entry = std::exchange(entry_, nullptr);
+    std::string thrown;
+    if (entry)
+        call_plugin(thrown, [&] {
+            entry->deinit();
+            return PUMICE_SDK_OK;
+        });
+}
+
+Status Library::restart() {
+    const pumice_plugin_entry_1* entry = entry_;
+    end();
+    return begin(*entry);
 }
 
 Library::~Library() {
-    std::string thrown;
-    if (entry_)
-        call_plugin(thrown, [&] {
-            entry_->deinit();
-            return PUMICE_SDK_OK;
-        });
+    end();
 }
 
 Result<Instance> Instance::create(std::shared_ptr<Library> library, std::uint32_t index, const pumice_host* host) {

@@ -42,9 +42,15 @@ public:
 
     const pumice_plugin_factory_1& factory() const { return *factory_; }
     const std::filesystem::path& path() const { return path_; }
+    /// Of the entry, for any id.
+    const void* get_factory(const char* id) const { return entry_->get_factory(id); }
+    /// deinit and init again, which plugins must bear; what open gives. No instance may be left.
+    Status restart();
 
 private:
     Library() = default;
+    Status begin(const pumice_plugin_entry_1&);
+    void end();
     std::filesystem::path path_;
     boost::dll::shared_library library_;
     const pumice_plugin_entry_1* entry_ = nullptr;

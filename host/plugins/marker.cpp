@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstring>
+
+#include "plugins/check.hpp"
 
 namespace pumice::plugins {
 namespace fs = std::filesystem;
@@ -46,13 +49,15 @@ std::vector<std::string> take_crashed(const fs::path& folder) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(folder, error)) {
         if (entry.path().filename().string().rfind(kPrefix, 0) != 0) continue;
-        const int file = ::open(entry.path().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        const int file = ::open(entry.path().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (file < 0) continue;
-        if (::flock(file, LOCK_EX | LOCK_NB) == 0) {
+        struct stat s {};
+        if (::fstat(file, &s) == 0 && S_ISREG(s.st_mode) && ::flock(file, LOCK_EX | LOCK_NB) == 0) {
             std::array<char, kSize> content{};
             const ssize_t got = ::read(file, content.data(), content.size() - 1);
-            if (got == static_cast<ssize_t>(kSize) - 1 && content[0] == '1')
-                crashed.emplace_back(content.data() + 1, strnlen(content.data() + 1, kSize - 2));
+            // An id, or a damaged file.
+            if (got == static_cast<ssize_t>(kSize) - 1 && content[0] == '1' && is_id(content.data() + 1))
+                crashed.emplace_back(content.data() + 1);
             ::unlink(entry.path().c_str());
         }
         ::close(file);

@@ -42,6 +42,8 @@ std::string_view refusal_name(Refusal refusal) {
             return "too large";
         case Refusal::busy:
             return "busy";
+        case Refusal::conformance:
+            return "conformance";
     }
     return "unknown";
 }

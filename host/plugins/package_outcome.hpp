@@ -33,6 +33,7 @@ enum class Refusal : std::uint8_t {
     compression = 35,  ///< neither stored nor deflated
     too_large = 36,    ///< unpacks to too much, or to too many times its size
     busy = 37,         ///< another program installs
+    conformance = 38,  ///< `pumice plugins verify` found something
 };
 
 /// "hash" for Refusal::hash.

@@ -28,6 +28,18 @@ Error of_plugin(const PluginMethod& method, Error error) {
     return error;
 }
 
+/// Whether the extension still has at `index` what it had when it was tried out: verdicts are kept in a file, and a
+/// plugin trusts the index it is given.
+template <class Extension>
+Status check_method(const Extension* extension, const Instance& instance, const PluginMethod& method) {
+    if (extension && method.index < extension->count) {
+        const auto* now = extension->describe(instance.plugin(), method.index);
+        if (now && now->name && method.method.name == now->name && now->param_count == method.params.size()) return {};
+    }
+    return of_plugin(method, {Code::internal,
+                              "it no longer has what it had when it was tried out; run pumice plugins list --probe"});
+}
+
 /// The fields of a call that the C function behind it needs.
 struct Denoising {
     const SamplerCall& call;
@@ -68,7 +80,7 @@ Result<std::vector<float>> run_schedule(const PluginMethod& method, const std::s
     const pumice_schedule_call call{sizeof(pumice_schedule_call), steps,         table.size(), capacity,
                                     table.sigmas().data(),        family.c_str(), values.data(), sigmas.data(), &count};
     const pumice_schedule_1* extension = instance->schedule();
-    if (!extension) return of_plugin(method, {Code::internal, "its schedules are gone"});
+    PUMICE_TRY(check_method(extension, *instance, method));
     std::string thrown;
     const pumice_sdk_status status =
         call_plugin(thrown, [&] { return extension->run(instance->plugin(), method.index, &call); });
@@ -113,7 +125,7 @@ Status PluginSampler::run(const SamplerCall& call, const Latent& x) {
     auto instance = Instance::create(sampler_.library, sampler_.plugin, session.host());
     if (!instance) return of_plugin(sampler_, std::move(instance.error()));
     const pumice_sampler_1* extension = instance->sampler();
-    if (!extension) return of_plugin(sampler_, {Code::internal, "its samplers are gone"});
+    PUMICE_TRY(check_method(extension, *instance, sampler_));
     session.begin_run({.math = &call.math,
                        .step =
                            [&call](std::uint32_t done, std::uint32_t all) {

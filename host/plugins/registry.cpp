@@ -71,7 +71,7 @@ InstalledParts installed_parts() {
         folder = file.parent_path();
     }
     const fs::path parts = folder / "pumice";
-    return {parts / "plugins", parts / "pumice_probe"};
+    return {parts / "plugins", parts / "pumice_probe", parts / "pumice_verify"};
 }
 
 Result<std::shared_ptr<Registry>> Registry::create(RegistryOptions options) {

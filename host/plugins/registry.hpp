@@ -111,10 +111,10 @@ private:
     std::map<std::filesystem::path, std::shared_ptr<Library>> libraries_;
 };
 
-/// Where the plugins and the probe program lie that come with the library or program this code is in: PREFIX/lib/pumice,
+/// Where the plugins and the programs lie that come with the library or program this code is in: PREFIX/lib/pumice,
 /// or the build tree's.
 struct InstalledParts {
-    std::filesystem::path plugins, probe;
+    std::filesystem::path plugins, probe, verify;
 };
 InstalledParts installed_parts();
 

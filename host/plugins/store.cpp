@@ -3,12 +3,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
-#include <iterator>
 
 #include <fmt/format.h>
 
 #include "base/hash.hpp"
+#include "plugins/check.hpp"
 #include "pumice/sdk/version.h"
 
 namespace pumice::plugins {
@@ -21,9 +22,16 @@ using Json = nlohmann::ordered_json;
 const std::string kMade = fmt::format("pumice {} ABI {}.{}", PUMICE_VERSION_TEXT, PUMICE_SDK_ABI_MAJOR,
                                       PUMICE_SDK_ABI_MINOR);
 
+/// Discarded for a file that is missing, damaged, or larger than thousands of plugins make it.
 nlohmann::json read_json(const fs::path& file) {
+    constexpr std::uintmax_t kLargest = 64u << 20;
+    std::error_code error;
+    const std::uintmax_t size = fs::file_size(file, error);
+    if (error || size > kLargest || !fs::is_regular_file(file, error)) return nlohmann::json::value_t::discarded;
+    std::string text(static_cast<std::size_t>(size), '\0');
     std::ifstream in(file, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(std::max<std::streamsize>(in.gcount(), 0)));
     return nlohmann::json::parse(text, nullptr, false);
 }
 
@@ -78,7 +86,7 @@ void Store::read_verdicts() {
             item.at("size").get_to(entry.size);
             item.at("time").get_to(entry.time);
             item.at("sha256").get_to(entry.sha256);
-            entry.verdict.reason = item.value("reason", "");
+            entry.verdict.reason = one_line(item.value("reason", ""));
             for (const auto& each : item.at("plugins")) {
                 auto description = description_from_json(each);
                 if (!description) return;
@@ -96,11 +104,11 @@ void Store::read_off() {
     const auto json = read_json(folder_ / "plugins-off.json");
     if (!json.is_object()) return;
     for (const auto& [id, item] : json.items()) {
-        if (!item.is_object()) continue;
+        if (!item.is_object() || !is_id(id.c_str())) continue;
         const auto text = [&item = item](const char* key) {
             return item.contains(key) && item[key].is_string() ? item[key].get<std::string>() : "";
         };
-        off_[id] = {text("by") == "crash" ? Off::By::crash : Off::By::user, text("reason")};
+        off_[id] = {text("by") == "crash" ? Off::By::crash : Off::By::user, one_line(text("reason"))};
     }
 }
 

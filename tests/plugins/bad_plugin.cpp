@@ -1,10 +1,13 @@
 // One small plugin with a fault: which one, PLUGIN_FAULT says. Built once a fault (CMakeLists.txt); the fault "none" is
 // a sound plugin with one Euler sampler and one schedule.
+#include <dlfcn.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
-#include <unistd.h>
 
 #include "pumice/sdk/entry.h"
 #include "pumice/sdk/ext/progress.h"
@@ -54,14 +57,28 @@ const pumice_host* host_of(pumice_plugin* plugin) {
     return static_cast<const pumice_host*>(plugin->data);
 }
 
+/// Lets go of its own library as often as it can.
+void unload_self() {
+    Dl_info info{};
+    if (::dladdr(reinterpret_cast<const void*>(&kId), &info) == 0) return;
+    void* handle = ::dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+    for (int i = 0; handle && i < 64; ++i)
+        if (::dlclose(handle) != 0) break;
+}
+
 pumice_sdk_status run_sampler(pumice_plugin* plugin, uint32_t, const pumice_sampler_call* call) {
     const pumice_host* host = host_of(plugin);
     const auto* tensor = static_cast<const pumice_host_tensor_1*>(host->get_extension(host, PUMICE_HOST_TENSOR_1));
     const auto* progress = static_cast<const pumice_host_progress_1*>(host->get_extension(host, PUMICE_HOST_PROGRESS_1));
+    if (!tensor || !progress) return PUMICE_SDK_MISSING_FEATURE;
+    static int runs = 0;
+    ++runs;
     pumice_tensor denoised = 0;
     pumice_sdk_status status = tensor->create(host, &denoised);
     for (uint32_t i = 0; i + 1 < call->sigma_count && status == PUMICE_SDK_OK; ++i) {
         if (i == 1 && fault("crash_in_step")) crash();
+        if (i == 1 && fault("abort_in_step")) std::abort();
+        if (i == 1 && fault("unload_self")) unload_self();
         if (i == 1 && fault("throw_in_step")) throw std::runtime_error("no more");
         if (i == 1 && fault("hang_in_step"))
             for (;;) ::sleep(1);
@@ -69,12 +86,15 @@ pumice_sdk_status run_sampler(pumice_plugin* plugin, uint32_t, const pumice_samp
             host->set_error(host, "the second step\nis too much");
             return PUMICE_SDK_UNSUPPORTED;
         }
-        const double sigma = static_cast<double>(call->sigmas[i]), ratio = static_cast<double>(call->sigmas[i + 1]) / sigma;
+        const double sigma = static_cast<double>(call->sigmas[i]);
+        double ratio = static_cast<double>(call->sigmas[i + 1]) / sigma;
+        if (fault("overshoot")) ratio -= 0.2;
+        if (fault("remember")) ratio += 1e-6 * runs;
         status = call->denoise(call, call->x, sigma, denoised);
         const pumice_tensor_term terms[] = {{ratio, call->x, 0},
                                             {1 - ratio, fault("wrong_handle") ? 77u : denoised, 0}};
         if (status == PUMICE_SDK_OK) status = tensor->combine(host, call->x, terms, 2);
-        if (status == PUMICE_SDK_OK) status = progress->step(host, i + 1, call->sigma_count - 1);
+        if (status == PUMICE_SDK_OK && !fault("no_progress")) status = progress->step(host, i + 1, call->sigma_count - 1);
         if (fault("swallow")) status = PUMICE_SDK_OK;
     }
     if (!fault("leak")) tensor->release(host, denoised);
@@ -103,7 +123,13 @@ const void* get_extension(pumice_plugin*, const char* id) {
     return std::strcmp(id, PUMICE_SCHEDULE_1) == 0 ? &schedule : nullptr;
 }
 
-pumice_sdk_status create(uint32_t, const pumice_host* host, pumice_plugin** made) {
+pumice_sdk_status create(uint32_t index, const pumice_host* host, pumice_plugin** made) {
+    if (index != 0) return PUMICE_SDK_INVALID_ARGUMENT;
+    if (fault("leak_memory")) {
+        static void* volatile kept;
+        kept = std::malloc(100);
+        std::memset(kept, 1, 100);
+    }
     auto* plugin = static_cast<pumice_plugin*>(std::malloc(sizeof(pumice_plugin)));
     if (!plugin) return PUMICE_SDK_OUT_OF_HOST_MEMORY;
     *plugin = {sizeof(pumice_plugin), 0, &kDescriptor, const_cast<pumice_host*>(host),
@@ -115,6 +141,8 @@ pumice_sdk_status create(uint32_t, const pumice_host* host, pumice_plugin** made
 pumice_sdk_status init(const char*) {
     if (fault("crash_in_init")) crash();
     if (fault("throw_in_init")) throw std::runtime_error("not today");
+    if (fault("print")) std::puts("hello");
+    if (fault("handle_signals")) std::signal(SIGUSR2, SIG_IGN);
     if (fault("exit_in_init")) std::exit(0);
     if (fault("hang_in_init"))
         for (;;) ::sleep(1);
@@ -127,7 +155,7 @@ void deinit() {
 
 const void* get_factory(const char* id) {
     static const pumice_plugin_factory_1 factory = {sizeof(pumice_plugin_factory_1), 0, [] { return 1u; },
-                                                    [](uint32_t) { return &kDescriptor; }, create};
+                                                    [](uint32_t index) { return index == 0 ? &kDescriptor : nullptr; }, create};
     if (fault("no_factory")) return nullptr;
     return std::strcmp(id, PUMICE_PLUGIN_FACTORY_1) == 0 ? &factory : nullptr;
 }

@@ -1,4 +1,5 @@
 // A folder of bad plugins, and what each does to the host.
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -152,13 +153,14 @@ TEST_CASE("an error of a plugin while it runs ends that run, with its name, and 
 }
 
 TEST_CASE("after a crash the next start names the plugin and leaves it out until it is enabled") {
-    for (const std::string fault : {"crash_in_step", "hang_in_step"}) {
+    for (const std::string fault : {"crash_in_step", "abort_in_step", "hang_in_step"}) {
         INFO(fault);
         Folder folder({fault, "none"});
         make_registry(folder.options());  // the verdicts, so that the child has little to do
         const pid_t child = ::fork();
         if (child == 0) {
             std::signal(SIGSEGV, SIG_DFL);
+            std::signal(SIGABRT, SIG_DFL);
             const auto registry = plugins::Registry::create(folder.options());
             auto sampler = (*registry)->make_sampler("test_" + fault, "normal", {}, {});
             if (fault == "hang_in_step") ::alarm(2);  // as a user who loses patience
@@ -247,6 +249,101 @@ TEST_CASE("a plugin that exports the host's names does not take them over") {
     const auto registry = make_registry(folder.options());
     CHECK(run_plainly(*make_sampler(*registry, "test_clash"), {3, 2, 1, 0}));
     CHECK(std::atof("2.5") == 2.5);
+}
+
+TEST_CASE("a plugin that lets go of its library while it is used, or whose file goes, stays where it is") {
+    Folder folder({"unload_self", "none"});
+    const auto registry = make_registry(folder.options());
+    const auto sampler = make_sampler(*registry, "test_unload_self");
+    CHECK(run_plainly(*sampler, {4, 3, 2, 1, 0}));
+    CHECK(run_plainly(*sampler, {4, 3, 2, 1, 0}));
+    const auto none = make_sampler(*registry, "test_none");
+    REQUIRE(fs::remove(folder.file("none")));
+    folder.add("rise");
+    fs::rename(folder.file("rise"), folder.file("none"));  // as an update puts it there
+    CHECK(run_plainly(*none, {4, 3, 2, 1, 0}));
+    CHECK(has(make_registry(folder.options())->sampler_names(), "test_rise"));
+}
+
+TEST_CASE("verdicts, what is off and marks that are damaged count as none") {
+    Folder folder({"none", "no_entry"});
+    const auto sound = make_registry(folder.options())->json();
+    const fs::path verdicts = folder.state() / "plugin-verdicts.json", off = folder.state() / "plugins-off.json";
+    std::ifstream in(verdicts);
+    const std::string good{std::istreambuf_iterator<char>(in), {}};
+    REQUIRE(good.find("test.none-00") != std::string::npos);
+    const auto put = [](const fs::path& file, const std::string& text) {
+        fs::remove_all(file);
+        std::ofstream(file, std::ios::binary) << text;
+    };
+    const auto with = [&](std::string from, std::string to) {
+        std::string text = good;
+        const std::size_t at = text.find(from);
+        REQUIRE(at != std::string::npos);
+        return text.replace(at, from.size(), to);
+    };
+    std::vector<std::string> damaged = {
+        "", "{", "[]", "null", "3", std::string(100000, '['), std::string("\0\xff\xfe", 3), good.substr(0, good.size() / 2),
+        with("\"made\": ", "\"made\": 3, \"x\": "), with("\"size\": ", "\"size\": -"),
+        with("\"libraries\"", "\"books\""), with("\"sha256\": ", "\"sha256\": {}, \"x\": "),
+        with("\"plugins\": [", "\"plugins\": [{}, "), with("\"type\": \"float\"", "\"type\": \"flout\""),
+        with("\"default\": 0.5", "\"default\": 1e300"), with("\"one\"", "1"), with("\"default\": 1.0", "\"default\": 2"),
+        with("\"reason\": \"it exports no", "\"reason\": 7, \"x\": \"it exports no")};
+    for (std::size_t cut = 1; cut < good.size(); cut += 97) damaged.push_back(good.substr(0, cut));
+    for (const std::string& text : damaged) {
+        INFO(text.substr(0, 300));
+        put(verdicts, text);
+        CHECK(make_registry(folder.options())->json() == sound);
+    }
+    fs::remove_all(verdicts);
+    fs::create_directory(verdicts);  // not a file at all: nothing is kept
+    CHECK(make_registry(folder.options())->json() == sound);
+    fs::remove_all(verdicts);
+
+    for (const std::string text : {"{", "[]", "{\"test.none-00\": 3}", "{\"test.none-00\": null}", "{\"\\u001b[2J\": {}}",
+                                   "{\"other\": {\"by\": 7, \"reason\": []}}"}) {
+        INFO(text);
+        put(off, text);
+        CHECK(make_registry(folder.options())->json() == sound);
+    }
+    put(off, "{\"test.none-00\": {}}");
+    CHECK(found(*make_registry(folder.options()), folder.file("none")).state == Found::State::off);
+    fs::remove(off);
+
+    const fs::path mark = folder.state() / "plugin-running-xxxxxx";
+    for (const std::string text : {std::string(), std::string("1test.none-00"), std::string(128, '1'), std::string(128, '\0'),
+                                   "1\x1b[2J" + std::string(124, '\0'), "0test.none-00" + std::string(115, '\0')}) {
+        put(mark, text);
+        const auto registry = make_registry(folder.options());
+        CHECK(registry->crashed().empty());
+        CHECK(registry->json() == sound);
+        CHECK_FALSE(fs::exists(mark));
+    }
+    REQUIRE(::mkfifo(mark.c_str(), 0600) == 0);  // opening one must not wait for a writer
+    CHECK(make_registry(folder.options())->crashed().empty());
+    fs::remove(mark);
+    put(mark, "1test.none-00" + std::string(115, '\0'));
+    CHECK(make_registry(folder.options())->crashed() == std::vector<std::string>{"test.none-00"});
+}
+
+TEST_CASE("a verdict that is older than what the library holds does no harm") {
+    Folder folder({"none"});
+    make_registry(folder.options());
+    // The kept description tells of a second sampler and schedule that the library does not have.
+    const fs::path file = folder.state() / "plugin-verdicts.json";
+    auto json = nlohmann::ordered_json::parse(std::ifstream(file));
+    auto& plugin = json["libraries"][folder.file("none").string()]["plugins"][0];
+    for (const char* list : {"samplers", "schedules"}) {
+        plugin[list].push_back(plugin[list][0]);
+        plugin[list][1]["name"] = "test_more";
+    }
+    std::ofstream(file) << json;
+    const auto registry = make_registry(folder.options());
+    REQUIRE(has(registry->sampler_names(), "test_more"));
+    const std::string wanted =
+        "plugin test.none-00: it no longer has what it had when it was tried out; run pumice plugins list --probe";
+    CHECK(run_plainly(*make_sampler(*registry, "test_more"), {2, 1, 0}).error().message == wanted);
+    CHECK(registry->make_sigmas("test_more", {}, SigmaTable::scaled_linear(), 5).error().message == wanted);
 }
 
 TEST_CASE("a sampler outlives the registry it came from") {

@@ -165,6 +165,23 @@ PUMICE_API const char* pumice_plugins_schedule(const pumice_plugins* plugins, si
 PUMICE_API pumice_status pumice_plugins_set_enabled(pumice_plugins* plugins, const char* id, int32_t enabled,
                                                     pumice_error* error);
 
+typedef struct pumice_verify_options {
+    size_t struct_size;
+    double seconds; /* how long one check may take; 0: 30 */
+    /* Hears of each check as it ends, on the thread of the call; `why` is "" when it passed. NULL: none. */
+    void (*on_check)(void* user, const char* check, const char* why);
+    void* user;
+} pumice_verify_options;
+#define PUMICE_VERIFY_OPTIONS_INIT \
+    { sizeof(pumice_verify_options), 0, NULL, NULL }
+
+/* Holds a plugin's library against what the plugin interface asks of it, in processes of its own: for those who write
+ * plugins. Failed checks are no error; *report is a JSON object with "plugins" (as in pumice_plugins_json), "checks"
+ * ("check", "why") and "failed", their number. options may be NULL. The text goes with pumice_string_destroy.
+ * PUMICE_NOT_FOUND for no such file. */
+PUMICE_API pumice_status pumice_plugin_verify(const char* library, const pumice_verify_options* options, char** report,
+                                              pumice_error* error);
+
 /* ---- engine ---------------------------------------------------------------------------------------------------- */
 
 typedef struct pumice_engine pumice_engine;

@@ -200,6 +200,24 @@ private:
     detail::Handle<pumice_plugins> handle_;
 };
 
+/// See pumice_plugin_verify; `seconds` 0: 30.
+inline Expected<std::string> verify_plugin(
+    const std::string& library, double seconds = 0,
+    const std::function<void(std::string_view check, std::string_view why)>& on_check = {}) {
+    pumice_verify_options options = PUMICE_VERIFY_OPTIONS_INIT;
+    options.seconds = seconds;
+    if (on_check) {
+        options.on_check = [](void* user, const char* check, const char* why) noexcept {
+            (*static_cast<const std::function<void(std::string_view, std::string_view)>*>(user))(check, why);
+        };
+        options.user = const_cast<void*>(static_cast<const void*>(&on_check));
+    }
+    pumice_error error = PUMICE_ERROR_INIT;
+    char* report = nullptr;
+    if (pumice_plugin_verify(library.c_str(), &options, &report, &error) != PUMICE_OK) return detail::failure(error);
+    return std::string(detail::Handle<char>(report).get());
+}
+
 struct EngineOptions {
     std::string device = {};         ///< empty: the best
     std::string cache_folder = {};   ///< empty: pipelines are not kept

@@ -1,4 +1,4 @@
-// TensorMath in plain float arrays, for tests of samplers without a device.
+// TensorMath in plain float arrays: samplers without a device, for tests and for the checks of plugins.
 #pragma once
 
 #include <algorithm>

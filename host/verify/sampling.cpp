@@ -1,0 +1,238 @@
+#include "verify/sampling.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "diffusion/brownian.hpp"
+#include "diffusion/rng.hpp"
+#include "plugins/plugin_sampler.hpp"
+#include "plugins/session.hpp"
+#include "pumice/sdk/ext/sampler.h"
+#include "verify/hidden_host.hpp"
+
+namespace pumice::verify {
+namespace {
+
+using plugins::Instance;
+using plugins::Session;
+
+/// Counts the calls, and makes the one fail that is to.
+class Counter {
+public:
+    Counter(const SamplingOptions& options, Sampled& sampled) : options_(options), sampled_(sampled) {}
+    /// What a call begins with.
+    Status call(const char* name) {
+        if (failed_) ++sampled_.calls_after_failure;
+        const int index = sampled_.calls++;
+        if (options_.fail_call != index) return {};
+        failed(name);
+        return options_.failure;
+    }
+    void failed(const char* name) {
+        failed_ = true;
+        sampled_.failed = name;
+    }
+
+private:
+    const SamplingOptions& options_;
+    Sampled& sampled_;
+    bool failed_ = false;
+};
+
+/// CpuTensorMath whose calls are counted.
+class CountedMath final : public TensorMath {
+public:
+    CountedMath(Counter& counter, Sampled& sampled, std::uint64_t seed)
+        : counter_(counter),
+          sampled_(sampled),
+          seed_(seed),
+          source_(RngKind::philox, seed),
+          inner_(kElements, [this](std::span<float> out) {
+              source_.normal(out);
+              return Status{};
+          }) {}
+
+    CpuTensorMath& inner() { return inner_; }
+    Result<Latent> create_latent() override {
+        PUMICE_TRY(counter_.call("create"));
+        return inner_.create_latent();
+    }
+    Status linear_combination(const Latent& out, std::span<const LatentTerm> terms) override {
+        PUMICE_TRY(counter_.call("combine"));
+        return inner_.linear_combination(out, terms);
+    }
+    Status noise(const Latent& out) override {
+        PUMICE_TRY(counter_.call("noise"));
+        ++sampled_.noises;
+        return inner_.noise(out);
+    }
+    Status brownian(const Latent& out, double lowest, double highest, double from, double to) override {
+        PUMICE_TRY(counter_.call("brownian"));
+        ++sampled_.noises;
+        if (!(lowest > 0) || !(lowest < highest) || !std::isfinite(highest) || !std::isfinite(from) || !std::isfinite(to))
+            return Error{Code::invalid_argument, fmt::format("brownian from {} to {} over {} to {}: the least must be "
+                                                             "above 0 and below the most",
+                                                             from, to, lowest, highest)};
+        if (!tree_ || !tree_->covers(lowest, highest)) tree_.emplace(seed_, kElements, lowest, highest);
+        tree_->increment(from, to, inner_.data(out));
+        return {};
+    }
+    std::array<std::uint32_t, 4> nchw() const override { return inner_.nchw(); }
+    Result<std::vector<LatentNorms>> norms(const Latent& latent) override {
+        PUMICE_TRY(counter_.call("norms"));
+        return inner_.norms(latent);
+    }
+    Status upload(const Latent& out, std::span<const float> values) override {
+        PUMICE_TRY(counter_.call("write"));
+        return inner_.upload(out, values);
+    }
+    Result<std::vector<float>> download(const Latent& latent) override {
+        PUMICE_TRY(counter_.call("read"));
+        return inner_.download(latent);
+    }
+
+private:
+    void release(std::uint32_t) noexcept override {}  // latents are of inner_
+
+    Counter& counter_;
+    Sampled& sampled_;
+    std::uint64_t seed_;
+    NoiseSource source_;
+    std::optional<BrownianTree> tree_;
+    CpuTensorMath inner_;
+};
+
+/// What is behind pumice_sampler_call.data.
+struct Denoising {
+    Session& session;
+    CountedMath& math;
+    Counter& counter;
+    Model model;
+    Sampled& sampled;
+};
+
+pumice_sdk_status denoise(const pumice_sampler_call* call, pumice_tensor x, double sigma, pumice_tensor denoised) {
+    auto& d = *static_cast<Denoising*>(call->data);
+    ++d.sampled.model_calls;
+    if (const Status status = d.counter.call("denoise"); !status) return d.session.answer(status);
+    const Latent *in = d.session.find(x), *out = d.session.find(denoised);
+    if (!in || !out || in == out || !(sigma > 0) || !std::isfinite(sigma))
+        return d.session.answer(Error{Code::invalid_argument,
+                                      fmt::format("denoise of tensor {} at sigma {} into tensor {}", x, sigma, denoised)});
+    const auto from = d.math.inner().data(*in), to = d.math.inner().data(*out);
+    const double variance = kSpread * kSpread, share = variance / (variance + sigma * sigma);
+    for (std::size_t i = 0; i < from.size(); ++i)
+        to[i] = static_cast<float>(d.model == Model::point ? kPoint : kPoint + share * (double(from[i]) - kPoint));
+    return PUMICE_SDK_OK;
+}
+
+std::vector<pumice_param_value> values_of(const plugins::Method& method, const std::vector<plugins::ParamValue>& params) {
+    std::vector<pumice_param_value> values;
+    for (std::size_t i = 0; i < params.size(); ++i) {
+        const std::int32_t type = method.params[i].type;
+        const bool text = type == PUMICE_PARAM_STRING || type == PUMICE_PARAM_FILE;
+        values.push_back({params[i].number, text ? params[i].text.c_str() : nullptr});
+    }
+    return values;
+}
+
+/// Pictures and noise: kPoint, or a draw of the bell's, and sigma times noise.
+void fill_start(const SamplingOptions& options, Sampled& sampled) {
+    std::vector<float> noise(kElements), picture(kElements);
+    NoiseSource source(RngKind::philox, options.seed + 1000);
+    source.normal(noise);
+    source.normal(picture);
+    const double sigma = double(options.sigmas.front());
+    sampled.start.resize(kElements);
+    for (std::size_t i = 0; i < kElements; ++i) {
+        const double from = options.model == Model::point ? kPoint : kPoint + kSpread * double(picture[i]);
+        sampled.start[i] = static_cast<float>(from + sigma * double(noise[i]));
+    }
+}
+
+/// A struct of a newer host: longer, and with something behind what is known.
+template <class T>
+struct Longer {
+    T known;
+    unsigned char more[64];
+};
+
+}  // namespace
+
+Result<std::vector<float>> levels_for(const Plugin& plugin, const plugins::Method& method, std::uint32_t steps) {
+    const SigmaTable table = SigmaTable::scaled_linear();
+    const bool discard = (method.flags & PUMICE_SAMPLER_DISCARD_PENULTIMATE) != 0;
+    const std::uint32_t asked = discard && steps < table.size() ? steps + 1 : steps;
+    std::vector<float> sigmas;
+    if (method.schedule.empty()) {
+        const double most = std::pow(table.sigma_max(), 1 / 7.0), least = std::pow(table.sigma_min(), 1 / 7.0);
+        for (std::uint32_t i = 0; i < asked; ++i)
+            sigmas.push_back(
+                static_cast<float>(std::pow(most + (asked > 1 ? i / (asked - 1.0) : 0) * (least - most), 7.0)));
+        sigmas.push_back(0);
+    } else {
+        const auto& all = plugin.description().schedules;
+        const auto own = std::find_if(all.begin(), all.end(),
+                                      [&](const plugins::Method& each) { return each.name == method.schedule; });
+        if (own == all.end())
+            return Error{Code::not_found, fmt::format("it walks the schedule {} alone, which this plugin does not bring",
+                                                      method.schedule)};
+        plugins::PluginMethod schedule{plugin.description().id, plugin.subject.library, plugin.index,
+                                       static_cast<std::uint32_t>(own - all.begin()), *own,
+                                       trials(*own).front().values};
+        PUMICE_ASSIGN(sigmas, plugins::run_schedule(schedule, "sd1", table, asked, {}, {}));
+    }
+    if (asked > steps && sigmas.size() > 2) sigmas.erase(sigmas.end() - 2);
+    return sigmas;
+}
+
+Sampled sample(const Plugin& plugin, std::uint32_t index, const SamplingOptions& options) {
+    const plugins::Method& method = plugin.description().samplers[index];
+    Sampled sampled;
+    Counter counter(options, sampled);
+    CountedMath math(counter, sampled, options.seed);
+    Session session(plugin.description().id, {}, nullptr);
+    const HiddenHost hidden(session.host(), options.hidden ? options.hidden : "none");
+    auto instance = Instance::create(plugin.subject.library, plugin.index, hidden.host());
+    if (!instance) {
+        sampled.status = static_cast<pumice_sdk_status>(instance.error().code) + 1;
+        sampled.error = sampled.thrown = instance.error().message;
+        return sampled;
+    }
+    fill_start(options, sampled);
+    auto x = math.inner().create_latent();
+    (void)math.inner().upload(*x, sampled.start);
+    session.begin_run({.math = &math,
+                       .step = [&](std::uint32_t done, std::uint32_t all) -> Status {
+                           sampled.steps.emplace_back(done, all);
+                           PUMICE_TRY(counter.call("step"));
+                           if (options.cancel_step != static_cast<int>(done)) return {};
+                           counter.failed("step");
+                           return Error{Code::cancelled, "cancelled"};
+                       },
+                       .check = [&] { return counter.call("check"); }});
+    Denoising denoising{session, math, counter, options.model, sampled};
+    const auto values = values_of(method, options.params);
+    Longer<pumice_sampler_call> request{};
+    std::fill(std::begin(request.more), std::end(request.more), static_cast<unsigned char>(0xA5));
+    request.known = {static_cast<std::uint32_t>(options.future ? sizeof(request) : sizeof(request.known)),
+                     static_cast<std::uint32_t>(options.sigmas.size()),
+                     options.sigmas.data(),
+                     values.data(),
+                     session.lend(*x),
+                     0,
+                     &denoising,
+                     denoise};
+    const pumice_sampler_1* extension = instance->sampler();
+    sampled.status = plugins::call_plugin(
+        sampled.thrown, [&] { return extension->run(instance->plugin(), index, &request.known); });
+    sampled.left = session.end_run();
+    if (const Status outcome = session.outcome(sampled.status, sampled.thrown, "run"); !outcome)
+        sampled.error = outcome.error().message;
+    sampled.x = *math.inner().download(*x);
+    return sampled;
+}
+
+}  // namespace pumice::verify
