@@ -18,18 +18,27 @@ Result<std::unique_ptr<GuidedDenoiser>> GuidedDenoiser::create(Model& model, Gpu
     made->options_ = options;
     PUMICE_ASSIGN(made->input_, math.create_latent());
     PUMICE_ASSIGN(made->output_, math.create_latent());
+    if (options.method) {
+        PUMICE_ASSIGN(made->uncond_output_, math.create_latent());
+        PUMICE_ASSIGN(made->cond_kept_, math.create_latent());
+        if (!options.method->perturbed_blocks().empty()) {
+            PUMICE_ASSIGN(made->perturbed_kept_, math.create_latent());
+        }
+    }
     return made;
 }
 
-Result<UnetDenoiser*> GuidedDenoiser::unet(std::uint32_t tokens, bool both) {
-    auto& place = unets_[{tokens, both}];
+Result<UnetDenoiser*> GuidedDenoiser::unet(std::uint32_t tokens, Kind kind) {
+    auto& place = unets_[{tokens, kind}];
     if (!place) {
-        const UnetDenoiserOptions options{.pictures = shape_.n,
-                                          .height = shape_.h,
-                                          .width = shape_.w,
-                                          .context_tokens = tokens,
-                                          .guidance = both,
-                                          .profile = options_.profile};
+        UnetDenoiserOptions options{.pictures = shape_.n,
+                                    .height = shape_.h,
+                                    .width = shape_.w,
+                                    .context_tokens = tokens,
+                                    .guidance = kind == Kind::joined || kind == Kind::apart,
+                                    .profile = options_.profile};
+        if (kind == Kind::apart) options.uncond = math_.range(uncond_output_);
+        if (kind == Kind::perturbed) options.perturbed = options_.method->perturbed_blocks();
         PUMICE_ASSIGN(place, UnetDenoiser::create(model_, math_.range(input_), math_.range(output_), options));
     }
     return place.get();
@@ -37,21 +46,25 @@ Result<UnetDenoiser*> GuidedDenoiser::unet(std::uint32_t tokens, bool both) {
 
 Status GuidedDenoiser::set_conditioning(std::span<const Conditioning* const> cond,
                                         std::span<const Conditioning* const> uncond) {
-    both_ = cond_ = uncond_ = nullptr;
+    both_ = cond_ = uncond_ = perturbed_ = nullptr;
     cond_context_ = joined(cond);
+    if (options_.method && !options_.method->perturbed_blocks().empty()) {
+        PUMICE_ASSIGN(perturbed_, unet(cond[0]->tokens, Kind::perturbed));
+        PUMICE_TRY(perturbed_->set_context(cond_context_));
+    }
     if (options_.scale <= 1) {
-        PUMICE_ASSIGN(cond_, unet(cond[0]->tokens, false));
+        PUMICE_ASSIGN(cond_, unet(cond[0]->tokens, Kind::one));
         return cond_->set_context(cond_context_);
     }
     uncond_context_ = joined(uncond);
     if (cond[0]->tokens == uncond[0]->tokens) {
-        PUMICE_ASSIGN(both_, unet(cond[0]->tokens, true));
+        PUMICE_ASSIGN(both_, unet(cond[0]->tokens, options_.method ? Kind::apart : Kind::joined));
         std::vector<float> context = uncond_context_;
         context.insert(context.end(), cond_context_.begin(), cond_context_.end());
         return both_->set_context(context);
     }
-    PUMICE_ASSIGN(cond_, unet(cond[0]->tokens, false));
-    PUMICE_ASSIGN(uncond_, unet(uncond[0]->tokens, false));
+    PUMICE_ASSIGN(cond_, unet(cond[0]->tokens, Kind::one));
+    PUMICE_ASSIGN(uncond_, unet(uncond[0]->tokens, Kind::one));
     PUMICE_TRY(cond_->set_context(cond_context_));
     return uncond_->set_context(uncond_context_);
 }
@@ -70,6 +83,7 @@ Status GuidedDenoiser::run(UnetDenoiser& unet, double sigma, double guidance_sca
 Status GuidedDenoiser::denoise(const Latent& x, double sigma, const Latent& denoised) {
     if (!both_ && !cond_) return Error{Code::internal, "denoise before set_conditioning"};
     PUMICE_TRY(math_.combine(input_, {{1, x}}));
+    if (options_.method) return denoise_by_method(x, sigma, denoised);
     if (both_) {
         PUMICE_TRY(run(*both_, sigma, options_.scale));
         return math_.combine(denoised, {{1, output_}});
@@ -81,6 +95,37 @@ Status GuidedDenoiser::denoise(const Latent& x, double sigma, const Latent& deno
     return math_.combine(denoised, {{1, denoised}, {1 - options_.scale, output_}});
 }
 
+/// Each prediction is copied out of the networks' output, which the next one writes to; a plugin may write to what it is
+/// given.
+Status GuidedDenoiser::denoise_by_method(const Latent& x, double sigma, const Latent& denoised) {
+    if (perturbed_) {
+        PUMICE_TRY(run(*perturbed_, sigma, 1));
+        PUMICE_TRY(math_.combine(perturbed_kept_, {{1, output_}}));
+    }
+    PUMICE_TRY(run(both_ ? *both_ : *cond_, sigma, 1));
+    PUMICE_TRY(math_.combine(cond_kept_, {{1, output_}}));
+    if (uncond_) {
+        PUMICE_TRY(run(*uncond_, sigma, 1));
+        PUMICE_TRY(math_.combine(uncond_output_, {{1, output_}}));
+    }
+    const bool guided = both_ || uncond_;
+    return options_.method->run({.math = math_,
+                                 .x = x,
+                                 .cond = cond_kept_,
+                                 .uncond = guided ? uncond_output_ : cond_kept_,
+                                 .perturbed = perturbed_ ? &perturbed_kept_ : nullptr,
+                                 .denoised = denoised,
+                                 .sigma = sigma,
+                                 .scale = options_.scale});
+}
+
+std::vector<UnetDenoiser*> GuidedDenoiser::used() const {
+    std::vector<UnetDenoiser*> used;
+    for (UnetDenoiser* unet : {both_, uncond_, cond_, perturbed_})
+        if (unet) used.push_back(unet);
+    return used;
+}
+
 bool GuidedDenoiser::fell_back() const {
     for (const auto& [key, unet] : unets_)
         if (unet && unet->fell_back()) return true;
@@ -88,16 +133,14 @@ bool GuidedDenoiser::fell_back() const {
 }
 
 std::vector<Program*> GuidedDenoiser::programs() {
-    std::vector<Program*> used;
-    for (UnetDenoiser* unet : {both_, uncond_, cond_})
-        if (unet) used.push_back(&unet->program());
-    return used;
+    std::vector<Program*> programs;
+    for (UnetDenoiser* unet : used()) programs.push_back(&unet->program());
+    return programs;
 }
 
 double GuidedDenoiser::flops() const {
     double sum = 0;
-    for (UnetDenoiser* unet : {both_, uncond_, cond_})
-        if (unet) sum += unet->program().flops();
+    for (UnetDenoiser* unet : used()) sum += unet->program().flops();
     return sum;
 }
 

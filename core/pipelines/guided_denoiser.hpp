@@ -10,6 +10,7 @@
 
 #include "diffusion/denoiser.hpp"
 #include "diffusion/gpu_tensor_math.hpp"
+#include "diffusion/guidance.hpp"
 #include "diffusion/sampler.hpp"
 #include "models/conditioning.hpp"
 #include "pipelines/unet_denoiser.hpp"
@@ -18,6 +19,7 @@ namespace pumice {
 
 struct GuidanceOptions {
     double scale = 7;                     ///< 1 or less: the unconditional prediction is not computed
+    Guidance* method = nullptr;           ///< joins the predictions in place of the engine's own; outlives the denoiser
     TimestepRounding rounding = TimestepRounding::interpolated;
     const std::atomic<bool>* cancel = nullptr;
     bool profile = false;
@@ -34,7 +36,7 @@ public:
     /// and not the same as padding.
     Status set_conditioning(std::span<const Conditioning* const> cond, std::span<const Conditioning* const> uncond);
 
-    /// denoised = uncond + scale * (cond - uncond). Ho and Salimans 2022, arXiv 2207.12598.
+    /// denoised = uncond + scale * (cond - uncond), Ho and Salimans 2022, arXiv 2207.12598; or what the method makes.
     Status denoise(const Latent& x, double sigma, const Latent& denoised);
 
     bool fell_back() const;
@@ -43,9 +45,13 @@ public:
     std::vector<Program*> programs();
 
 private:
-    using Key = std::pair<std::uint32_t, bool>;  ///< context tokens, conditional and unconditional at once
+    /// Context tokens, and what is done with them: one prediction, both joined, both apart, the perturbed one.
+    enum class Kind : std::uint8_t { one, joined, apart, perturbed };
+    using Key = std::pair<std::uint32_t, Kind>;
     GuidedDenoiser(Model& model, GpuTensorMath& math) : model_(model), math_(math) {}
-    Result<UnetDenoiser*> unet(std::uint32_t tokens, bool both);
+    Result<UnetDenoiser*> unet(std::uint32_t tokens, Kind kind);
+    Status denoise_by_method(const Latent& x, double sigma, const Latent& denoised);
+    std::vector<UnetDenoiser*> used() const;
     Status run(UnetDenoiser&, double sigma, double guidance_scale);
 
     Model& model_;
@@ -54,10 +60,12 @@ private:
     GuidanceOptions options_;
     SigmaTable table_ = SigmaTable::scaled_linear();
     Latent input_, output_;
+    Latent uncond_output_, cond_kept_, perturbed_kept_;  ///< with a method of guidance
     std::map<Key, std::unique_ptr<UnetDenoiser>> unets_;
     UnetDenoiser* both_ = nullptr;    ///< in use: this one, or the two below
     UnetDenoiser* cond_ = nullptr;
     UnetDenoiser* uncond_ = nullptr;
+    UnetDenoiser* perturbed_ = nullptr;
     std::vector<float> cond_context_, uncond_context_;
 };
 

@@ -76,7 +76,9 @@ Status Run::denoise(PromptConditioning& conditioning, GpuTensorMath& math, const
     PUMICE_ASSIGN(const std::vector<float> sigmas, request.sampler->sigmas(SigmaTable::scaled_linear(), request.steps));
     PUMICE_ASSIGN(const auto denoiser,
                   GuidedDenoiser::create(model, math, latent_shape(),
-                                         {.scale = double(request.guidance_scale), .cancel = control.cancel}));
+                                         {.scale = double(request.guidance_scale),
+                                          .method = request.guidance.get(),
+                                          .cancel = control.cancel}));
     PUMICE_TRY(math.noise(x));
     PUMICE_TRY(math.combine(x, {{request.sampler->initial_scale(sigmas), x}}));
 

@@ -35,16 +35,25 @@ Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const B
     made->timesteps_ = {made->params_.buffer, kAlignment, rows * sizeof(float)};
     made->params_.size = kParameters * sizeof(float);
 
-    const auto build = [&model, &config, d = made.get(), x_range, denoised_range, latent, context,
-                        repeat](Graph& g) {
+    const auto build = [&model, &config, d = made.get(), x_range, denoised_range, latent, context, repeat,
+                        options](Graph& g) {
         const TensorId x = g.external(latent, DType::f32, x_range, "x");
         const TensorId params = g.external({1, 1, 1, kParameters}, DType::f32, d->params_, "parameters");
         const UnetInputs inputs{ops::scale_by(g, x, params, kCIn, g.activation(), repeat),
                                 g.external({1, 1, 1, context.n}, DType::f32, d->timesteps_, "timesteps"),
-                                ops::cast(g, g.external(context, DType::f32, d->context_, "context"), g.activation())};
+                                ops::cast(g, g.external(context, DType::f32, d->context_, "context"), g.activation()),
+                                {},
+                                options.perturbed};
         const TensorId output = unet(g, model.unet_weights(), inputs, config.heads);
         if (g.error()) return TensorId{};
-        ops::guide(g, x, output, params, kCSkip, g.external(latent, DType::f32, denoised_range, "denoised"));
+        const TensorId denoised = g.external(latent, DType::f32, denoised_range, "denoised");
+        if (options.uncond.buffer) {
+            const TensorId uncond = g.external(latent, DType::f32, options.uncond, "uncond");
+            ops::guide_half(g, x, output, 0, params, kCSkip, uncond);
+            ops::guide_half(g, x, output, 1, params, kCSkip, denoised);
+        } else {
+            ops::guide(g, x, output, params, kCSkip, denoised);
+        }
         return output;
     };
     PUMICE_ASSIGN(made->program_,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "pipelines/checked_program.hpp"
@@ -16,6 +17,9 @@ struct UnetDenoiserOptions {
     std::uint32_t height = 64, width = 64;  ///< of the latent
     std::uint32_t context_tokens = 77;      ///< 77 a chunk
     bool guidance = true;                   ///< run conditional and unconditional as one batch of twice the pictures
+    /// With guidance: `denoised` gets the conditional prediction alone, and this the unconditional one.
+    BufferRange uncond = {};
+    std::vector<std::string> perturbed = {};  ///< see UnetInputs::perturbed
     bool profile = false;
 };
 

@@ -83,7 +83,7 @@ std::vector<Method> read_methods(const nlohmann::json& list) {
 
 std::string Description::kinds() const {
     std::string kinds;
-    for (const auto& [list, kind] : {std::pair{&samplers, "sampler"}, {&schedules, "schedule"}})
+    for (const auto& [list, kind] : {std::pair{&samplers, "sampler"}, {&schedules, "schedule"}, {&guidances, "guidance"}})
         if (!list->empty()) kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
     return kinds;
 }
@@ -96,7 +96,8 @@ Json to_json(const Description& d) {
             {"licence", d.licence},
             {"description", d.description},
             {"samplers", methods_json(d.samplers)},
-            {"schedules", methods_json(d.schedules)}};
+            {"schedules", methods_json(d.schedules)},
+            {"guidances", methods_json(d.guidances)}};
 }
 
 Result<Description> description_from_json(const nlohmann::json& json) {
@@ -110,6 +111,8 @@ Result<Description> description_from_json(const nlohmann::json& json) {
         json.at("description").get_to(d.description);
         d.samplers = read_methods(json.at("samplers"));
         d.schedules = read_methods(json.at("schedules"));
+        // Kept by a version that knew fewer kinds: absent.
+        if (json.contains("guidances")) d.guidances = read_methods(json.at("guidances"));
         return d;
     } catch (const nlohmann::json::exception& e) {
         return Error{Code::bad_format, std::string("not a plugin's description: ") + e.what()};
