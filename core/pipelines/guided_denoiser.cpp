@@ -18,6 +18,7 @@ Result<std::unique_ptr<GuidedDenoiser>> GuidedDenoiser::create(Model& model, Gpu
     made->options_ = options;
     PUMICE_ASSIGN(made->input_, math.create_latent());
     PUMICE_ASSIGN(made->output_, math.create_latent());
+    if (options.controls) made->controls_ = options.controls->active(0);
     if (options.method) {
         PUMICE_ASSIGN(made->uncond_output_, math.create_latent());
         PUMICE_ASSIGN(made->cond_kept_, math.create_latent());
@@ -28,8 +29,8 @@ Result<std::unique_ptr<GuidedDenoiser>> GuidedDenoiser::create(Model& model, Gpu
     return made;
 }
 
-Result<UnetDenoiser*> GuidedDenoiser::unet(std::uint32_t tokens, Kind kind) {
-    auto& place = unets_[{tokens, kind}];
+Result<UnetDenoiser*> GuidedDenoiser::unet(std::uint32_t tokens, Kind kind, ControlSet::Mask controls) {
+    auto& place = unets_[{tokens, kind, controls}];
     if (!place) {
         UnetDenoiserOptions options{.pictures = shape_.n,
                                     .height = shape_.h,
@@ -38,6 +39,9 @@ Result<UnetDenoiser*> GuidedDenoiser::unet(std::uint32_t tokens, Kind kind) {
                                     .guidance = kind == Kind::joined || kind == Kind::apart,
                                     .profile = options_.profile};
         if (kind == Kind::apart) options.uncond = math_.range(uncond_output_);
+        options.controls = options_.controls;
+        options.active_controls = controls;
+        options.arena = &arena_;
         if (kind == Kind::perturbed) options.perturbed = options_.method->perturbed_blocks();
         PUMICE_ASSIGN(place, UnetDenoiser::create(model_, math_.range(input_), math_.range(output_), options));
     }
@@ -46,37 +50,52 @@ Result<UnetDenoiser*> GuidedDenoiser::unet(std::uint32_t tokens, Kind kind) {
 
 Status GuidedDenoiser::set_conditioning(std::span<const Conditioning* const> cond,
                                         std::span<const Conditioning* const> uncond) {
-    both_ = cond_ = uncond_ = perturbed_ = nullptr;
     cond_context_ = joined(cond);
+    uncond_context_ = joined(uncond);
+    cond_tokens_ = cond[0]->tokens;
+    uncond_tokens_ = uncond.empty() ? 0 : uncond[0]->tokens;
+    return select();
+}
+
+Status GuidedDenoiser::set_progress(double progress) {
+    const ControlSet::Mask now = options_.controls ? options_.controls->active(progress) : 0;
+    if (now == controls_) return {};
+    controls_ = now;
+    return cond_tokens_ == 0 ? Status{} : select();
+}
+
+Status GuidedDenoiser::select() {
+    both_ = cond_ = uncond_ = perturbed_ = nullptr;
     if (options_.method && !options_.method->perturbed_blocks().empty()) {
-        PUMICE_ASSIGN(perturbed_, unet(cond[0]->tokens, Kind::perturbed));
+        PUMICE_ASSIGN(perturbed_, unet(cond_tokens_, Kind::perturbed, controls_));
         PUMICE_TRY(perturbed_->set_context(cond_context_));
     }
     if (options_.scale <= 1) {
-        PUMICE_ASSIGN(cond_, unet(cond[0]->tokens, Kind::one));
+        PUMICE_ASSIGN(cond_, unet(cond_tokens_, Kind::one, controls_));
         return cond_->set_context(cond_context_);
     }
-    uncond_context_ = joined(uncond);
-    if (cond[0]->tokens == uncond[0]->tokens) {
-        PUMICE_ASSIGN(both_, unet(cond[0]->tokens, options_.method ? Kind::apart : Kind::joined));
+    if (cond_tokens_ == uncond_tokens_) {
+        PUMICE_ASSIGN(both_, unet(cond_tokens_, options_.method ? Kind::apart : Kind::joined, controls_));
         std::vector<float> context = uncond_context_;
         context.insert(context.end(), cond_context_.begin(), cond_context_.end());
         return both_->set_context(context);
     }
-    PUMICE_ASSIGN(cond_, unet(cond[0]->tokens, Kind::one));
-    PUMICE_ASSIGN(uncond_, unet(uncond[0]->tokens, Kind::one));
+    const ControlSet::Mask of_uncond = options_.controls ? controls_ & ~options_.controls->conditional_only() : 0;
+    PUMICE_ASSIGN(cond_, unet(cond_tokens_, Kind::one, controls_));
+    PUMICE_ASSIGN(uncond_, unet(uncond_tokens_, Kind::one, of_uncond));
     PUMICE_TRY(cond_->set_context(cond_context_));
     return uncond_->set_context(uncond_context_);
 }
 
-Status GuidedDenoiser::run(UnetDenoiser& unet, double sigma, double guidance_scale) {
+Status GuidedDenoiser::run(UnetDenoiser& unet, double sigma, double guidance_scale, bool conditional) {
     const Prediction prediction = model_.config().v_prediction ? Prediction::v : Prediction::eps;
     const DenoiserScalings scalings = denoiser_scalings(prediction, sigma);
     const DenoiseParameters p{.c_in = static_cast<float>(scalings.c_in),
                               .c_skip = static_cast<float>(scalings.c_skip),
                               .c_out = static_cast<float>(scalings.c_out),
                               .timestep = static_cast<float>(table_.sigma_to_t(sigma, options_.rounding)),
-                              .guidance_scale = static_cast<float>(guidance_scale)};
+                              .guidance_scale = static_cast<float>(guidance_scale),
+                              .conditional = conditional};
     return unet.run(p, options_.cancel);
 }
 
@@ -91,7 +110,7 @@ Status GuidedDenoiser::denoise(const Latent& x, double sigma, const Latent& deno
     PUMICE_TRY(run(*cond_, sigma, 1));
     if (!uncond_) return math_.combine(denoised, {{1, output_}});
     PUMICE_TRY(math_.combine(denoised, {{options_.scale, output_}}));
-    PUMICE_TRY(run(*uncond_, sigma, 1));
+    PUMICE_TRY(run(*uncond_, sigma, 1, false));
     return math_.combine(denoised, {{1, denoised}, {1 - options_.scale, output_}});
 }
 
@@ -105,7 +124,7 @@ Status GuidedDenoiser::denoise_by_method(const Latent& x, double sigma, const La
     PUMICE_TRY(run(both_ ? *both_ : *cond_, sigma, 1));
     PUMICE_TRY(math_.combine(cond_kept_, {{1, output_}}));
     if (uncond_) {
-        PUMICE_TRY(run(*uncond_, sigma, 1));
+        PUMICE_TRY(run(*uncond_, sigma, 1, false));
         PUMICE_TRY(math_.combine(uncond_output_, {{1, output_}}));
     }
     const bool guided = both_ || uncond_;

@@ -14,6 +14,7 @@
 #include "diffusion/rng.hpp"
 #include "diffusion/sampler.hpp"
 #include "models/model.hpp"
+#include "pipelines/control.hpp"
 
 namespace pumice {
 
@@ -25,6 +26,7 @@ struct TextToImageRequest {
     float guidance_scale = 7.0f;              ///< 1 or less: no guidance
     std::shared_ptr<Sampler> sampler;         ///< with its schedule; for this request alone
     std::shared_ptr<Guidance> guidance;       ///< null: the engine's own; for this request alone
+    std::vector<Control> controls;            ///< for this request alone
     std::uint64_t seed = 0;                   ///< picture i of the batch has seed + i
     RngKind rng = RngKind::torch_cpu;
     std::uint32_t batch = 1;                  ///< 1…64

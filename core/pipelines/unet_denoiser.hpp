@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pipelines/checked_program.hpp"
+#include "pipelines/control.hpp"
 
 namespace pumice {
 
@@ -20,6 +21,9 @@ struct UnetDenoiserOptions {
     /// With guidance: `denoised` gets the conditional prediction alone, and this the unconditional one.
     BufferRange uncond = {};
     std::vector<std::string> perturbed = {};  ///< see UnetInputs::perturbed
+    const ControlSet* controls = nullptr;     ///< outlives the denoiser
+    ControlSet::Mask active_controls = 0;     ///< those that are a part of this program
+    Arena* arena = nullptr;                   ///< see CheckedProgram::Options
     bool profile = false;
 };
 
@@ -28,6 +32,7 @@ struct DenoiseParameters {
     float c_in = 1, c_skip = 1, c_out = 1;  ///< scalings of the denoiser at this sigma
     float timestep = 0;                     ///< model time, may be fractional
     float guidance_scale = 1;
+    bool conditional = true;                ///< without guidance: the prediction is that with the prompt
 };
 
 class UnetDenoiser {
@@ -49,8 +54,13 @@ public:
 private:
     UnetDenoiser() = default;
 
+    Status write_control_weights(bool conditional);
+
     std::shared_ptr<Device> device_;
-    BufferRange context_, params_, timesteps_;
+    BufferRange context_, params_, timesteps_, control_params_;
+    const ControlSet* controls_ = nullptr;
+    std::vector<ControlSet::Use> control_uses_;  ///< of each residual in the program
+    std::uint32_t rows_ = 0, unconditional_rows_ = 0;
     std::unique_ptr<CheckedProgram> program_;
 };
 

@@ -13,7 +13,7 @@
 
 namespace pumice::plugins {
 
-/// A sampler or schedule of a loaded library, with values for its parameters.
+/// A sampler, schedule or the like of a loaded library, with values for its parameters.
 struct PluginMethod {
     std::string id;  ///< of the plugin
     std::shared_ptr<Library> library;
@@ -22,6 +22,11 @@ struct PluginMethod {
     Method method;
     std::vector<ParamValue> params;
 };
+
+/// Its parameters as a plugin gets them; they point into the method.
+std::vector<pumice_param_value> values_of(const PluginMethod&);
+/// The error with the plugin's id before it.
+Error of_plugin(const PluginMethod&, Error);
 
 /// The levels that a schedule gives, checked with check_sigmas. Code::invalid_argument for steps outside
 /// 1…table.size(); a plugin's errors begin with its id.
