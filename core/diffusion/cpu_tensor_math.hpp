@@ -53,6 +53,16 @@ public:
         }
         return std::vector<LatentNorms>{norms};
     }
+    Status affine(const Latent& out, const Latent& x, std::span<const ChannelAffine> each) override {
+        PUMICE_TRY(check(out, x, each));
+        const std::size_t channel = elements_ / each.size();
+        for (std::size_t i = 0; i < elements_; ++i) {
+            const ChannelAffine& a = each[i / channel];
+            const float moved = data(x)[i] * static_cast<float>(a.scale) + static_cast<float>(a.offset);
+            data(out)[i] = std::min(std::max(moved, static_cast<float>(a.low)), static_cast<float>(a.high));
+        }
+        return {};
+    }
     Status upload(const Latent& out, std::span<const float> values) override {
         if (values.size() != elements_) return Error{Code::invalid_argument, "another number of elements"};
         std::copy(values.begin(), values.end(), data(out).begin());

@@ -15,7 +15,7 @@ namespace pumice {
 namespace {
 
 /// First element of a program's key; the second is the slot written (read, for download), the others slots read.
-enum Operation : std::uint32_t { kCombine, kFromNchw, kToNchw, kNorms };
+enum Operation : std::uint32_t { kCombine, kFromNchw, kToNchw, kNorms, kAffine };
 
 /// A device with few bindings adds many terms in several dispatches: the first takes four, each other three to what is
 /// there. Rows of weights, then: {w0, w1, w2, w3}, {1, w4, w5, w6}, {1, w7}. The sums are the same.
@@ -87,6 +87,8 @@ Result<std::unique_ptr<GpuTensorMath>> GpuTensorMath::create(std::shared_ptr<Dev
     PUMICE_ASSIGN(math->weights_, new_range(on, kRows * kMaxTerms * sizeof(float), Intent::shared, "sampler weights"));
     PUMICE_ASSIGN(math->norms_,
                   new_range(on, ops::norms_shape(shape).elements() * sizeof(float), Intent::shared, "sampler norms"));
+    PUMICE_ASSIGN(math->affine_, new_range(on, ops::affine_params_shape(shape).elements() * sizeof(float), Intent::shared,
+                                           "channel numbers"));
     PUMICE_ASSIGN(math->nchw_, new_range(on, bytes_of(shape), Intent::shared, "noise"));
     return math;
 }
@@ -138,6 +140,9 @@ void GpuTensorMath::build(Graph& graph, const Key& key) const {
         ops::linear_combination(graph, terms, graph.external(graph.shape(terms[0].x), DType::f32, nchw_, "nchw"));
     } else if (key[0] == kNorms) {
         ops::norms(graph, latent, graph.external(ops::norms_shape(shape_), DType::f32, norms_, "norms"));
+    } else if (key[0] == kAffine) {
+        const TensorId params = graph.external(ops::affine_params_shape(shape_), DType::f32, affine_, "channel numbers");
+        ops::affine(graph, key[2] == key[1] ? latent : tensor(graph, key[2]), params, latent);
     } else {
         // A latent that occurs twice is one tensor, so that barriers and in-place writing see it as such.
         std::vector<TensorId> terms;
@@ -233,6 +238,22 @@ Result<std::vector<LatentNorms>> GpuTensorMath::norms(const Latent& latent) {
         norms.largest = std::max(norms.largest, double(partial[i + 2]));
     }
     return all;
+}
+
+Status GpuTensorMath::affine(const Latent& out, const Latent& x, std::span<const ChannelAffine> each) {
+    PUMICE_TRY(check(out, x, each));
+    const std::size_t c = shape_.c;
+    std::vector<float> numbers(4 * each.size());
+    for (std::size_t i = 0; i < each.size(); ++i) {
+        float* of = numbers.data() + i / c * 4 * c + i % c;
+        of[0] = static_cast<float>(each[i].scale);
+        of[c] = static_cast<float>(each[i].offset);
+        of[2 * c] = static_cast<float>(each[i].low);
+        of[3 * c] = static_cast<float>(each[i].high);
+    }
+    PUMICE_TRY(write_range(device_, affine_, std::as_bytes(std::span(numbers))));
+    PUMICE_ASSIGN(Program * recorded, program({kAffine, out.slot(), x.slot()}));
+    return recorded->run();
 }
 
 Status GpuTensorMath::upload(const Latent& out, std::span<const float> nchw) {

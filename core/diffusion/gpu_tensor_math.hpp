@@ -44,6 +44,7 @@ public:
     Status brownian(const Latent& out, double lowest, double highest, double from, double to) override;
     std::array<std::uint32_t, 4> nchw() const override { return {shape_.n, shape_.c, shape_.h, shape_.w}; }
     Result<std::vector<LatentNorms>> norms(const Latent&) override;
+    Status affine(const Latent& out, const Latent& x, std::span<const ChannelAffine> each) override;
     Status upload(const Latent& out, std::span<const float> nchw) override;
     Result<std::vector<float>> download(const Latent&) override;
 
@@ -81,6 +82,7 @@ private:
     std::vector<Place> slots_;
     BufferRange weights_;  ///< of a combination's dispatches, one row of kMaxTerms floats each
     BufferRange norms_;    ///< partial sums of `norms`
+    BufferRange affine_;   ///< numbers of `affine`
     BufferRange nchw_;     ///< a latent's numbers on their way in or out
     std::vector<float> host_;
     Arena arena_;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -56,6 +57,20 @@ struct LatentNorms {
     double largest = 0;  ///< of their absolute values
 };
 
+/// What happens to a channel of a picture: * scale + offset, kept between low and high. Rounded to float.
+struct ChannelAffine {
+    double scale = 1, offset = 0;
+    double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
+};
+
+/// How the elements of a channel of a picture are spread.
+struct ChannelSpread {
+    double mean = 0;
+    double deviation = 0;  ///< standard deviation, over count - 1
+    double largest = 0;    ///< of |element - mean|
+    double quantile = 0;   ///< of |element - mean|, linear between neighbours
+};
+
 /// All latents of one TensorMath have the same shape. Not thread-safe. Operations return when their arguments may be
 /// reused, in the order of the calls.
 class TensorMath {
@@ -79,6 +94,11 @@ public:
     virtual std::array<std::uint32_t, 4> nchw() const = 0;
     /// One a picture.
     virtual Result<std::vector<LatentNorms>> norms(const Latent&) = 0;
+    /// out = x with each picture's channels scaled, moved and clamped: one entry a picture and channel, those of a picture
+    /// together. `out` may be x. Code::invalid_argument for another number of entries, NaN, or low above high.
+    virtual Status affine(const Latent& out, const Latent& x, std::span<const ChannelAffine> each) = 0;
+    /// One a picture and channel, in the same order. Reads the latent back; sums are in double and in order. q is 0 to 1.
+    Result<std::vector<ChannelSpread>> spreads(const Latent&, double q);
     /// {n, c, h, w} from the host and back. Code::invalid_argument for another number of elements.
     virtual Status upload(const Latent& out, std::span<const float> nchw) = 0;
     virtual Result<std::vector<float>> download(const Latent&) = 0;
@@ -90,6 +110,8 @@ public:
 protected:
     /// The checks that every linear_combination begins with.
     Status check(const Latent& out, std::span<const LatentTerm> terms) const;
+    /// Those of every affine.
+    Status check(const Latent& out, const Latent& x, std::span<const ChannelAffine> each) const;
 
 private:
     friend class Latent;

@@ -1,5 +1,6 @@
 #include "models/unet.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "ops/ops.hpp"
@@ -17,6 +18,7 @@ struct Builder {
     std::uint32_t heads;
     TensorId silu_emb;  // {n,1,1,4*model_channels} f32: silu of the time embedding
     TensorId context;
+    bool perturbed = false;  // of the block being built: self-attention is the identity
 
     TensorId linear(const std::string& name, TensorId x, ops::LinearOptions options = {}) {
         options.bias = weights.bias(g, name + ".bias");
@@ -50,9 +52,14 @@ struct Builder {
         return linear(name + ".to_out.0", ops::attention(g, q, k, v, {.heads = heads}), {.residual = residual});
     }
 
+    /// Each token attends to itself alone: what it gets is its own value.
+    TensorId identity_attention(const std::string& name, TensorId x, TensorId residual) {
+        return linear(name + ".to_out.0", linear(name + ".to_v", x), {.residual = residual});
+    }
+
     TensorId transformer_block(const std::string& name, TensorId x) {
         TensorId h = layer_norm(name + ".norm1", x);
-        x = cross_attention(name + ".attn1", h, h, x);
+        x = perturbed ? identity_attention(name + ".attn1", h, x) : cross_attention(name + ".attn1", h, h, x);
         h = layer_norm(name + ".norm2", x);
         x = cross_attention(name + ".attn2", h, context, x);
         h = layer_norm(name + ".norm3", x);
@@ -93,6 +100,15 @@ TensorId unet(Graph& g, WeightSet& weights, const UnetInputs& in, std::uint32_t 
         if (hook) hook(name, id);
     };
     Builder b{g, weights, heads, {}, in.context};
+    const auto block = [&](const std::string& name, TensorId x, const Shape* up = nullptr) {
+        b.perturbed = std::find(in.perturbed.begin(), in.perturbed.end(), name) != in.perturbed.end();
+        return b.block(name, x, up);
+    };
+    const auto with_residuals = [&](const std::string& name, TensorId x, bool to_output) {
+        for (const UnetResidual& r : in.residuals)
+            if (r.block == name && r.to_output == to_output) x = ops::add_by(g, x, r.tensor, r.params, r.index);
+        return x;
+    };
 
     g.set_scope("unet.time_embed");
     const Weight& first = weights.linear(g, "time_embed.0.weight");
@@ -107,11 +123,12 @@ TensorId unet(Graph& g, WeightSet& weights, const UnetInputs& in, std::uint32_t 
     const auto exists = [&](const std::string& name) { return weights.has_prefix(name + "."); };
     for (int i = 0; exists("input_blocks." + std::to_string(i)); ++i) {
         const std::string name = "input_blocks." + std::to_string(i);
-        h = b.block(name, h);
-        skips.push_back(h);
+        h = with_residuals(name, block(name, h), true);
+        skips.push_back(with_residuals(name, h, false));
         report(name, h);
     }
-    h = b.block("middle_block", h);
+    h = block("middle_block", h);
+    h = with_residuals("middle_block", with_residuals("middle_block", h, true), false);
     report("middle_block", h);
     for (int i = 0; exists("output_blocks." + std::to_string(i)) && !skips.empty(); ++i) {
         const std::string name = "output_blocks." + std::to_string(i);
@@ -119,7 +136,7 @@ TensorId unet(Graph& g, WeightSet& weights, const UnetInputs& in, std::uint32_t 
         h = ops::concat(g, h, skips.back());
         skips.pop_back();
         const Shape up = skips.empty() ? g.shape(h) : g.shape(skips.back());
-        h = b.block(name, h, &up);
+        h = block(name, h, &up);
         report(name, h);
     }
     g.set_scope("unet.out");

@@ -1,7 +1,9 @@
 // The UNet of Stable Diffusion 1.x (Rombach et al. 2022, arXiv 2112.10752), built from the names in the checkpoint.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 
 #include "graph/graph.hpp"
@@ -9,10 +11,26 @@
 
 namespace pumice {
 
+/// What a control network adds to the UNet after a block; the shape of the block's output, or one picture for all of the
+/// batch. Picture i of the batch gets it times params[index + i].
+struct UnetResidual {
+    std::string block;  ///< "input_blocks.4", "middle_block"
+    /// Added to the block's output itself (T2I-Adapter), or only to the skip it becomes (ControlNet). The middle block has
+    /// no skip: there both are one.
+    bool to_output = false;
+    TensorId tensor;
+    TensorId params;
+    std::uint32_t index = 0;
+};
+
 struct UnetInputs {
     TensorId x;          ///< {n,h,w,in_channels}, already times c_in, in the activation type
     TensorId timesteps;  ///< n f32 values, may be fractional
     TensorId context;    ///< {n,1,tokens,context_dim}, in the activation type
+    std::span<const UnetResidual> residuals = {};  ///< added in their order
+    /// Blocks in which self-attention is the identity: each token gets its own value (perturbed-attention guidance, Ahn
+    /// et al. 2024, arXiv 2403.17377).
+    std::span<const std::string> perturbed = {};
 };
 
 /// Called with the output of each block and its name as in the checkpoint ("time_embed", "input_blocks.0",

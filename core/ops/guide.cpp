@@ -8,15 +8,16 @@ struct GuidePush {
     std::uint32_t x_base, uncond_base, cond_base, y_base, quads, params_index;
 };
 
-}  // namespace
+enum class Take : std::uint8_t { both, first, second };
 
-TensorId guide(Graph& g, TensorId x, TensorId model_output, TensorId params, std::uint32_t index, TensorId out) {
+TensorId guide(Graph& g, TensorId x, TensorId model_output, Take take, TensorId params, std::uint32_t index,
+               TensorId out) {
     if (!check_activations(g, "guide", {x, model_output})) return {};
     const Shape shape = g.shape(x);
     Shape twice = shape;
     twice.n *= 2;
-    const bool guided = g.shape(model_output) == twice;
-    if (g.dtype(x) != DType::f32 || !(guided || g.shape(model_output) == shape))
+    const bool two = g.shape(model_output) == twice, guided = two && take == Take::both;
+    if (g.dtype(x) != DType::f32 || !(two || (take == Take::both && g.shape(model_output) == shape)))
         return fail(g, "guide", describe(g, model_output) + " for x " + describe(g, x));
     if (out && (g.shape(out) != shape || g.dtype(out) != DType::f32))
         return fail(g, "guide", "output " + describe(g, out) + " for x " + describe(g, x));
@@ -34,7 +35,8 @@ TensorId guide(Graph& g, TensorId x, TensorId model_output, TensorId params, std
         GuidePush push{};
         push.x_base = b.rows(x, first, count, 4, Access::read);
         push.uncond_base = b.rows(model_output, first, count, 4, Access::read);
-        push.cond_base = b.rows(model_output, (guided ? quads : 0) + first, count, 4, Access::read);
+        push.cond_base =
+            b.rows(model_output, (guided || take == Take::second ? quads : 0) + first, count, 4, Access::read);
         b.whole(params, Access::read);
         push.y_base = b.rows(y, first, count, 4, Access::write);
         push.quads = static_cast<std::uint32_t>(count);
@@ -44,6 +46,17 @@ TensorId guide(Graph& g, TensorId x, TensorId model_output, TensorId params, std
     });
     g.add(std::move(node));
     return y;
+}
+
+}  // namespace
+
+TensorId guide(Graph& g, TensorId x, TensorId model_output, TensorId params, std::uint32_t index, TensorId out) {
+    return guide(g, x, model_output, Take::both, params, index, out);
+}
+
+TensorId guide_half(Graph& g, TensorId x, TensorId model_output, std::uint32_t half, TensorId params,
+                    std::uint32_t index, TensorId out) {
+    return guide(g, x, model_output, half == 0 ? Take::first : Take::second, params, index, out);
 }
 
 }  // namespace pumice::ops

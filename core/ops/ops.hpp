@@ -93,6 +93,15 @@ TensorId linear_combination_by(Graph&, std::span<const TensorId> terms, TensorId
 bool combines_eight(const Graph&);
 TensorId add(Graph&, TensorId a, TensorId b);   ///< activation type, as a residual outside of linear/conv2d
 
+/// y = x + params[index + i] * r for picture i, params f32 in a device buffer that the host changes between runs; in the
+/// activation type of both. r has the shape of x, or one picture that all of x get. A weight of 0 leaves x as it is.
+TensorId add_by(Graph&, TensorId x, TensorId r, TensorId params, std::uint32_t index);
+
+/// y = x * scale + offset, kept between low and high, f32; numbers of each picture's channels, in a device buffer that the
+/// host changes between runs: params f32 {n, 1, 4, c}, rows scale, offset, low and high. `out` may be x.
+TensorId affine(Graph&, TensorId x, TensorId params, TensorId out = {});
+Shape affine_params_shape(const Shape& x);
+
 /// out = x * params[index], params f32 in a device buffer that the host changes between runs; x f32, output in
 /// `dtype`. `repeat` writes the batch that many times (conditional and unconditional from one latent).
 TensorId scale_by(Graph&, TensorId x, TensorId params, std::uint32_t index, DType dtype, std::uint32_t repeat = 1);
@@ -102,6 +111,9 @@ TensorId scale_by(Graph&, TensorId x, TensorId params, std::uint32_t index, DTyp
 /// n (no guidance) the output is taken as it is. Ho and Salimans 2022, arXiv 2207.12598. c_skip, c_out and
 /// guidance_scale are params[index], [index+1], [index+2].
 TensorId guide(Graph&, TensorId x, TensorId model_output, TensorId params, std::uint32_t index, TensorId out = {});
+/// One half of it alone: c_skip * x + c_out * uncond (half 0) or cond (half 1); params[index + 2] is not looked at.
+TensorId guide_half(Graph&, TensorId x, TensorId model_output, std::uint32_t half, TensorId params, std::uint32_t index,
+                    TensorId out = {});
 
 /// {n,1,1,dim} f32: cos(t f_i) then sin(t f_i), f_i = 10000^(-i / (dim/2)) (ldm timestep_embedding). `timesteps` holds
 /// n f32 values (may be fractional).

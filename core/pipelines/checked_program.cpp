@@ -23,11 +23,12 @@ Status CheckedProgram::record(Precision precision) {
     precision_ = precision;
     const std::shared_ptr<Device>& device = model_.device();
     Graph g(device->caps(), precision, device->assumed_gflops());
-    const TensorId output = options_.build(g);
+    const std::vector<TensorId> outputs = options_.build_all ? options_.build_all(g) : std::vector{options_.build(g)};
     if (const Error* error = g.error()) return *error;
-    ops::check_finite(g, output, g.external({1, 1, 1, 1}, DType::i32, flag_, "overflow flag"));
+    const TensorId flag = g.external({1, 1, 1, 1}, DType::i32, flag_, "overflow flag");
+    for (const TensorId output : outputs) ops::check_finite(g, output, flag);
     PUMICE_TRY(weights_.flush());
-    PUMICE_ASSIGN(program_, Program::compile(device, *model_.kernels(), arena_, g,
+    PUMICE_ASSIGN(program_, Program::compile(device, *model_.kernels(), options_.arena ? *options_.arena : arena_, g,
                                              {.profile = options_.profile, .name = options_.name.c_str()}));
     return {};
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "graph/program.hpp"
 #include "models/model.hpp"
@@ -19,7 +20,11 @@ public:
         std::string name;             ///< "UNet", for messages
         bool profile = false;
         /// Appends the network and returns the tensor to be checked. Called again when fp16 overflowed.
-        std::function<TensorId(Graph&)> build;
+        std::function<TensorId(Graph&)> build = {};
+        /// In its place, for a network of several outputs.
+        std::function<std::vector<TensorId>(Graph&)> build_all = {};
+        /// Memory shared with programs that do not run meanwhile; null: its own. Outlives this.
+        Arena* arena = nullptr;
     };
     /// Builds in the model's precision, with the weights of `weights`. Model and weights outlive this.
     static Result<std::unique_ptr<CheckedProgram>> create(Model& model, WeightSet& weights, Options options);

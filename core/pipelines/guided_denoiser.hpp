@@ -5,11 +5,12 @@
 #include <map>
 #include <memory>
 #include <span>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "diffusion/denoiser.hpp"
 #include "diffusion/gpu_tensor_math.hpp"
+#include "diffusion/guidance.hpp"
 #include "diffusion/sampler.hpp"
 #include "models/conditioning.hpp"
 #include "pipelines/unet_denoiser.hpp"
@@ -18,6 +19,8 @@ namespace pumice {
 
 struct GuidanceOptions {
     double scale = 7;                     ///< 1 or less: the unconditional prediction is not computed
+    Guidance* method = nullptr;           ///< joins the predictions in place of the engine's own; outlives the denoiser
+    const ControlSet* controls = nullptr;  ///< outlives the denoiser
     TimestepRounding rounding = TimestepRounding::interpolated;
     const std::atomic<bool>* cancel = nullptr;
     bool profile = false;
@@ -34,7 +37,11 @@ public:
     /// and not the same as padding.
     Status set_conditioning(std::span<const Conditioning* const> cond, std::span<const Conditioning* const> uncond);
 
-    /// denoised = uncond + scale * (cond - uncond). Ho and Salimans 2022, arXiv 2207.12598.
+    /// From the next call on: which share of the steps is over, from 0 to 1. Decides which controls count; before the first
+    /// time all of that start at 0.
+    Status set_progress(double progress);
+
+    /// denoised = uncond + scale * (cond - uncond), Ho and Salimans 2022, arXiv 2207.12598; or what the method makes.
     Status denoise(const Latent& x, double sigma, const Latent& denoised);
 
     bool fell_back() const;
@@ -43,10 +50,17 @@ public:
     std::vector<Program*> programs();
 
 private:
-    using Key = std::pair<std::uint32_t, bool>;  ///< context tokens, conditional and unconditional at once
+    /// Context tokens; what is done with them: one prediction, both joined, both apart, the perturbed one; and the controls
+    /// that count.
+    enum class Kind : std::uint8_t { one, joined, apart, perturbed };
+    using Key = std::tuple<std::uint32_t, Kind, ControlSet::Mask>;
     GuidedDenoiser(Model& model, GpuTensorMath& math) : model_(model), math_(math) {}
-    Result<UnetDenoiser*> unet(std::uint32_t tokens, bool both);
-    Status run(UnetDenoiser&, double sigma, double guidance_scale);
+    Result<UnetDenoiser*> unet(std::uint32_t tokens, Kind kind, ControlSet::Mask controls);
+    /// The networks for the conditionings and the controls that count.
+    Status select();
+    Status denoise_by_method(const Latent& x, double sigma, const Latent& denoised);
+    std::vector<UnetDenoiser*> used() const;
+    Status run(UnetDenoiser&, double sigma, double guidance_scale, bool conditional = true);
 
     Model& model_;
     GpuTensorMath& math_;
@@ -54,11 +68,16 @@ private:
     GuidanceOptions options_;
     SigmaTable table_ = SigmaTable::scaled_linear();
     Latent input_, output_;
+    Latent uncond_output_, cond_kept_, perturbed_kept_;  ///< with a method of guidance
+    Arena arena_;  ///< of all networks: they run one after the other
     std::map<Key, std::unique_ptr<UnetDenoiser>> unets_;
     UnetDenoiser* both_ = nullptr;    ///< in use: this one, or the two below
     UnetDenoiser* cond_ = nullptr;
     UnetDenoiser* uncond_ = nullptr;
+    UnetDenoiser* perturbed_ = nullptr;
     std::vector<float> cond_context_, uncond_context_;
+    std::uint32_t cond_tokens_ = 0, uncond_tokens_ = 0;
+    ControlSet::Mask controls_ = 0;  ///< that count now
 };
 
 }  // namespace pumice

@@ -1,5 +1,6 @@
 #include "pipelines/text_to_image.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -74,16 +75,22 @@ Result<PromptConditioning> Run::encode() {
 
 Status Run::denoise(PromptConditioning& conditioning, GpuTensorMath& math, const Latent& x) {
     PUMICE_ASSIGN(const std::vector<float> sigmas, request.sampler->sigmas(SigmaTable::scaled_linear(), request.steps));
+    PUMICE_ASSIGN(const auto controls, ControlSet::create(model, request.controls, latent_shape(), control.cancel));
     PUMICE_ASSIGN(const auto denoiser,
                   GuidedDenoiser::create(model, math, latent_shape(),
-                                         {.scale = double(request.guidance_scale), .cancel = control.cancel}));
+                                         {.scale = double(request.guidance_scale),
+                                          .method = request.guidance.get(),
+                                          .controls = controls.get(),
+                                          .cancel = control.cancel}));
     PUMICE_TRY(math.noise(x));
     PUMICE_TRY(math.combine(x, {{request.sampler->initial_scale(sigmas), x}}));
 
     std::uint32_t call = 0;
+    const double calls = double(request.steps) * request.sampler->calls_per_step();
     Stopwatch step_clock;
     const Denoise denoise = [&](const Latent& in, double sigma, const Latent& out) -> Status {
         if (cancelled()) return Error{Code::cancelled, "cancelled"};
+        PUMICE_TRY(denoiser->set_progress(std::min(1.0, call / calls)));
         if (const PromptStep* next = conditioning.starting_at(call++)) {
             const std::vector<const Conditioning*> cond(request.batch, next->cond), uncond(request.batch, next->uncond);
             PUMICE_TRY(denoiser->set_conditioning(cond, uncond));

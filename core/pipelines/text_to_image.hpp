@@ -10,9 +10,11 @@
 
 #include "base/precision.hpp"
 #include "base/result.hpp"
+#include "diffusion/guidance.hpp"
 #include "diffusion/rng.hpp"
 #include "diffusion/sampler.hpp"
 #include "models/model.hpp"
+#include "pipelines/control.hpp"
 
 namespace pumice {
 
@@ -23,6 +25,8 @@ struct TextToImageRequest {
     std::uint32_t steps = 20;                 ///< 1…1000
     float guidance_scale = 7.0f;              ///< 1 or less: no guidance
     std::shared_ptr<Sampler> sampler;         ///< with its schedule; for this request alone
+    std::shared_ptr<Guidance> guidance;       ///< null: the engine's own; for this request alone
+    std::vector<Control> controls;            ///< for this request alone
     std::uint64_t seed = 0;                   ///< picture i of the batch has seed + i
     RngKind rng = RngKind::torch_cpu;
     std::uint32_t batch = 1;                  ///< 1…64

@@ -34,22 +34,52 @@ Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const B
                   make_range(device, kAlignment + rows * sizeof(float), Intent::shared, "step parameters"));
     made->timesteps_ = {made->params_.buffer, kAlignment, rows * sizeof(float)};
     made->params_.size = kParameters * sizeof(float);
+    made->rows_ = rows;
+    made->unconditional_rows_ = options.guidance ? options.pictures : 0;
+    if (options.active_controls) {
+        made->controls_ = options.controls;
+        PUMICE_ASSIGN(made->control_params_,
+                      make_range(device, ControlSet::params(options.active_controls, rows) * sizeof(float),
+                                 Intent::shared, "control weights"));
+    }
 
-    const auto build = [&model, &config, d = made.get(), x_range, denoised_range, latent, context,
-                        repeat](Graph& g) {
+    const auto build = [&model, &config, d = made.get(), x_range, denoised_range, latent, context, repeat,
+                        options](Graph& g) {
         const TensorId x = g.external(latent, DType::f32, x_range, "x");
         const TensorId params = g.external({1, 1, 1, kParameters}, DType::f32, d->params_, "parameters");
-        const UnetInputs inputs{ops::scale_by(g, x, params, kCIn, g.activation(), repeat),
-                                g.external({1, 1, 1, context.n}, DType::f32, d->timesteps_, "timesteps"),
-                                ops::cast(g, g.external(context, DType::f32, d->context_, "context"), g.activation())};
+        UnetInputs inputs{ops::scale_by(g, x, params, kCIn, g.activation(), repeat),
+                          g.external({1, 1, 1, context.n}, DType::f32, d->timesteps_, "timesteps"),
+                          ops::cast(g, g.external(context, DType::f32, d->context_, "context"), g.activation()),
+                          {},
+                          options.perturbed};
+        std::vector<UnetResidual> residuals;
+        if (d->controls_) {
+            const Shape shape{1, 1, 1, static_cast<std::uint32_t>(d->control_params_.size / sizeof(float))};
+            residuals = d->controls_->append(
+                g, options.active_controls,
+                {.x = inputs.x, .timesteps = inputs.timesteps, .context = inputs.context, .prepared = {}},
+                g.external(shape, DType::f32, d->control_params_, "control weights"), d->control_uses_);
+            if (g.error()) return TensorId{};
+            inputs.residuals = residuals;
+        }
         const TensorId output = unet(g, model.unet_weights(), inputs, config.heads);
         if (g.error()) return TensorId{};
-        ops::guide(g, x, output, params, kCSkip, g.external(latent, DType::f32, denoised_range, "denoised"));
+        const TensorId denoised = g.external(latent, DType::f32, denoised_range, "denoised");
+        if (options.uncond.buffer) {
+            const TensorId uncond = g.external(latent, DType::f32, options.uncond, "uncond");
+            ops::guide_half(g, x, output, 0, params, kCSkip, uncond);
+            ops::guide_half(g, x, output, 1, params, kCSkip, denoised);
+        } else {
+            ops::guide(g, x, output, params, kCSkip, denoised);
+        }
         return output;
     };
     PUMICE_ASSIGN(made->program_,
                   CheckedProgram::create(model, model.unet_weights(),
-                                         {.name = "UNet", .profile = options.profile, .build = build}));
+                                         {.name = "UNet",
+                                          .profile = options.profile,
+                                          .build = build,
+                                          .arena = options.arena}));
     return made;
 }
 
@@ -65,7 +95,18 @@ Status UnetDenoiser::run(const DenoiseParameters& p, const std::atomic<bool>* ca
     PUMICE_TRY(write_range(device_, params_, std::as_bytes(std::span(params))));
     const std::vector<float> timesteps(timesteps_.size / sizeof(float), p.timestep);
     PUMICE_TRY(write_range(device_, timesteps_, std::as_bytes(std::span(timesteps))));
+    if (controls_) PUMICE_TRY(write_control_weights(p.conditional));
     return program_->run(cancel);
+}
+
+Status UnetDenoiser::write_control_weights(bool conditional) {
+    std::vector<float> weights;
+    for (const ControlSet::Use& use : control_uses_)
+        for (std::uint32_t row = 0; row < rows_; ++row)
+            weights.push_back(controls_->weight(use, row >= unconditional_rows_ && conditional));
+    if (weights.empty()) return {};
+    return write_range(device_, {control_params_.buffer, control_params_.offset, weights.size() * sizeof(float)},
+                       std::as_bytes(std::span(weights)));
 }
 
 }  // namespace pumice

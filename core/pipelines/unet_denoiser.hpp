@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "pipelines/checked_program.hpp"
+#include "pipelines/control.hpp"
 
 namespace pumice {
 
@@ -16,6 +18,12 @@ struct UnetDenoiserOptions {
     std::uint32_t height = 64, width = 64;  ///< of the latent
     std::uint32_t context_tokens = 77;      ///< 77 a chunk
     bool guidance = true;                   ///< run conditional and unconditional as one batch of twice the pictures
+    /// With guidance: `denoised` gets the conditional prediction alone, and this the unconditional one.
+    BufferRange uncond = {};
+    std::vector<std::string> perturbed = {};  ///< see UnetInputs::perturbed
+    const ControlSet* controls = nullptr;     ///< outlives the denoiser
+    ControlSet::Mask active_controls = 0;     ///< those that are a part of this program
+    Arena* arena = nullptr;                   ///< see CheckedProgram::Options
     bool profile = false;
 };
 
@@ -24,6 +32,7 @@ struct DenoiseParameters {
     float c_in = 1, c_skip = 1, c_out = 1;  ///< scalings of the denoiser at this sigma
     float timestep = 0;                     ///< model time, may be fractional
     float guidance_scale = 1;
+    bool conditional = true;                ///< without guidance: the prediction is that with the prompt
 };
 
 class UnetDenoiser {
@@ -45,8 +54,13 @@ public:
 private:
     UnetDenoiser() = default;
 
+    Status write_control_weights(bool conditional);
+
     std::shared_ptr<Device> device_;
-    BufferRange context_, params_, timesteps_;
+    BufferRange context_, params_, timesteps_, control_params_;
+    const ControlSet* controls_ = nullptr;
+    std::vector<ControlSet::Use> control_uses_;  ///< of each residual in the program
+    std::uint32_t rows_ = 0, unconditional_rows_ = 0;
     std::unique_ptr<CheckedProgram> program_;
 };
 

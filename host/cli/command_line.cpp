@@ -62,6 +62,7 @@ struct Generate : Parser {
                                           {"--cfg", "--cfg"},
                                           {"--sampler", "--sampler"},
                                           {"--schedule", "--schedule"},
+                                          {"--guidance", "--guidance"},
                                           {"--seed", "--seed"},
                                           {"--rng", "--rng"},
                                           {"--batch", "-b,--batch"},

@@ -56,6 +56,8 @@ Request make_request(const Model& model, const host::Settings& s, const std::str
     if (s.cfg) request.guidance_scale = static_cast<float>(*s.cfg);
     request.sampler = s.sampler.value_or(request.sampler);
     request.schedule = s.schedule.value_or(request.schedule);
+    // "none" overrules a configuration file.
+    if (s.guidance && *s.guidance != "none") request.guidance = *s.guidance;
     request.seed = s.seed ? *s.seed : random_seed();
     if (s.rng.value_or("torch-cpu") == "philox") request.rng = PUMICE_RNG_PHILOX;
     return request;
@@ -63,6 +65,17 @@ Request make_request(const Model& model, const host::Settings& s, const std::str
 
 std::string rng_name(pumice_rng rng) {
     return rng == PUMICE_RNG_PHILOX ? "philox" : "torch-cpu";
+}
+
+/// Those given of one kind, "phi" and "0.7".
+std::vector<std::pair<std::string, std::string>> params_of(const std::string& kind, const Request& request) {
+    std::vector<std::pair<std::string, std::string>> params;
+    for (const std::string& param : request.plugin_params) {
+        const std::size_t equals = param.find('=');
+        if (param.rfind(kind + ".", 0) == 0)
+            params.emplace_back(param.substr(kind.size() + 1, equals - kind.size() - 1), param.substr(equals + 1));
+    }
+    return params;
 }
 
 /// One run of the command.
@@ -141,6 +154,8 @@ host::PictureInfo Generation::info(const Request& request, std::uint64_t seed) c
             .steps = request.steps,
             .sampler = request.sampler,
             .schedule = request.schedule,
+            .guidance = request.guidance,
+            .guidance_params = params_of("guidance", request),
             .guidance_scale = double(request.guidance_scale),
             .seed = seed,
             .width = request.width,
@@ -194,6 +209,7 @@ void Generation::report(const Engine& engine, const Request& request, const Imag
         {"cfg", request.guidance_scale},
         {"sampler", request.sampler},
         {"schedule", request.schedule},
+        {"guidance", request.guidance.empty() ? "none" : request.guidance},
         {"plugin_params", request.plugin_params},
         {"rng", rng_name(request.rng)},
         {"batch", request.batch},

@@ -47,9 +47,10 @@ How:
       --cfg SCALE         how closely to follow the prompt, {cfg}; 1 or less: no guidance, twice as fast
       --sampler NAME      {samplers}
       --schedule NAME     {schedules}
+      --guidance NAME     none, {guidances}
       --plugin-param KIND.NAME=VALUE
-                          a parameter of the sampler or the schedule, as sampler.s_churn=4 or schedule.rho=5; may be
-                          repeated. `pumice plugins list` shows them
+                          a parameter of the sampler, the schedule or the guidance, as sampler.s_churn=4, schedule.rho=5
+                          or guidance.phi=0.3; may be repeated. `pumice plugins list` shows them
       --safe-mode         only the plugins that come with Pumice
       --rng NAME          torch-cpu or philox: whose random numbers the seed stands for
       --clip-skip N       leave out the last N-1 layers of the text encoder
@@ -95,15 +96,15 @@ constexpr std::string_view kInspect = R"(Say what a model file holds: family, ge
   -h, --help         this text
 )";
 
-constexpr std::string_view kPlugins = R"(Samplers and schedules are plugins: those that come with Pumice, and others.
+constexpr std::string_view kPlugins = R"(Samplers, schedules and methods of guidance are plugins: those that come with Pumice, and others.
 
   pumice plugins list [options]
   pumice plugins enable ID
   pumice plugins disable ID
   pumice plugins install|remove|pack|keygen|new|verify …
 
-  list              what there is: id, version, kinds, place, status, and why one is not used; then the samplers and
-                    schedules with their parameters
+  list              what there is: id, version, kinds, place, status, and why one is not used; then the samplers,
+                    schedules and the like with their parameters
       --params      each parameter on a line of its own, with its range and what it does
       --json        all of it as JSON
       --probe       try all out again
@@ -175,7 +176,8 @@ std::string help_text(std::string_view command, const HelpNames& names) {
     if (command == "generate")
         return fmt::format(fmt::runtime(kGenerate), arg("width", limits("--width")), arg("batch", limits("--batch")),
                            arg("steps", limits("--steps")), arg("cfg", limits("--cfg")),
-                           arg("samplers", wrapped(names.samplers)), arg("schedules", wrapped(names.schedules)));
+                           arg("samplers", wrapped(names.samplers)), arg("schedules", wrapped(names.schedules)),
+                           arg("guidances", wrapped(names.guidances)));
     if (command == "devices") return std::string(kDevices);
     if (command == "models") return std::string(kModels);
     if (command == "plugins") return std::string(kPlugins);

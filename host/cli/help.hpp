@@ -9,7 +9,7 @@ namespace pumice::cli {
 
 /// The names that "generate" tells.
 struct HelpNames {
-    std::vector<std::string_view> samplers, schedules;
+    std::vector<std::string_view> samplers, schedules, guidances;
 };
 
 /// Of a command: "", "generate", "devices", "models", "inspect", "plugins". Ends with a line end.

@@ -44,7 +44,7 @@ Expected<void> print_help(const CommandLine& line) {
     const Expected<Context> context = context_of(line);
     const Expected<Plugins> plugins =
         find_plugins(context ? *context : Context{line, {}, host::places_from_environment(get_variable)});
-    fmt::print("{}", plugins ? help_text("generate", {plugins->samplers(), plugins->schedules()})
+    fmt::print("{}", plugins ? help_text("generate", {plugins->samplers(), plugins->schedules(), plugins->guidances()})
                              : help_text("generate", {{"see pumice plugins list"}, {"see pumice plugins list"}}));
     return {};
 }

@@ -73,7 +73,7 @@ std::string params_text(const Json& method) {
     return fmt::format("{}", fmt::join(texts, ", "));
 }
 
-/// The samplers, or the schedules, of the plugins in use, each name once.
+/// The samplers, the schedules or the like of the plugins in use, each name once.
 std::string methods_table(const Json& json, const char* list, const char* heading) {
     std::vector<std::vector<std::string>> rows = {{heading, "plugin", "parameters"}};
     for (const Json& name : json[list])
@@ -92,7 +92,8 @@ std::string methods_table(const Json& json, const char* list, const char* headin
 /// Each parameter of the plugins in use on a line: what to type, its range, and what it does.
 std::string params_table(const Json& json) {
     std::vector<std::vector<std::string>> rows = {{"parameter", "plugin", "default and range", "what it does"}};
-    for (const auto& [list, kind] : {std::pair{"samplers", "sampler"}, {"schedules", "schedule"}})
+    for (const auto& [list, kind] :
+         {std::pair{"samplers", "sampler"}, {"schedules", "schedule"}, {"guidances", "guidance"}})
         for (const Json& plugin : json["plugins"]) {
             if (plugin["status"] != "on") continue;
             for (const Json& method : plugin[list])
@@ -129,7 +130,10 @@ Expected<Plugins> find_plugins(const Context& context) {
 Expected<void> check_plugin_names(const Context& context, const Plugins& plugins) {
     const host::Settings& s = context.settings;
     HOST_TRY(check_name(s.sampler, s.sampler_from, plugins.samplers()));
-    return check_name(s.schedule, s.schedule_from, plugins.schedules());
+    HOST_TRY(check_name(s.schedule, s.schedule_from, plugins.schedules()));
+    auto guidances = plugins.guidances();
+    guidances.insert(guidances.begin(), "none");
+    return check_name(s.guidance, s.guidance_from, guidances);
 }
 
 Expected<std::vector<std::string>> plugin_params(const Context& context, const Plugins& plugins,
@@ -140,8 +144,10 @@ Expected<std::vector<std::string>> plugin_params(const Context& context, const P
         if (!has_param(json, key, ""))
             return Failure{PUMICE_INVALID_ARGUMENT,
                            fmt::format("plugin_params.{}: no plugin has such a parameter; see pumice plugins list", key)};
-        const std::string& name = key.rfind("sampler.", 0) == 0 ? request.sampler : request.schedule;
-        if (has_param(json, key, name)) params.push_back(key + "=" + value);
+        const std::string& name = key.rfind("sampler.", 0) == 0    ? request.sampler
+                                  : key.rfind("schedule.", 0) == 0 ? request.schedule
+                                                                   : request.guidance;
+        if (!name.empty() && has_param(json, key, name)) params.push_back(key + "=" + value);
     }
     for (const auto& [key, value] : context.settings.given_plugin_params) params.push_back(key + "=" + value);
     return params;
@@ -160,8 +166,8 @@ Expected<void> run_plugins_list(const Context& context) {
         for (const char* key : {"id", "version", "kinds", "place", "status", "reason"})
             row.push_back(plugin[key].get<std::string>());
     }
-    fmt::print("{}\n{}\n{}", table_text(std::move(rows)), methods_table(json, "samplers", "sampler"),
-               methods_table(json, "schedules", "schedule"));
+    fmt::print("{}\n{}\n{}\n{}", table_text(std::move(rows)), methods_table(json, "samplers", "sampler"),
+               methods_table(json, "schedules", "schedule"), methods_table(json, "guidances", "guidance"));
     if (context.line.params) fmt::print("\n{}", params_table(json));
     return {};
 }

@@ -39,14 +39,15 @@ private:
 
     Expected<void> entry(const std::string& path, const std::string& at, const toml::node& node) {
         if (path == "plugin_params" || path == "plugin_params.sampler" || path == "plugin_params.schedule" ||
-            path == "generate" || path == "paths") {
+            path == "plugin_params.guidance" || path == "generate" || path == "paths") {
             if (const toml::table* inner = node.as_table()) return table(*inner, path + ".");
             return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{}: this must be a table, [{}]", at, path)};
         }
         for (const Setting& setting : all_settings())
             if (setting.key == path) return value(setting, at, node);
         constexpr std::string_view kParams = "plugin_params.";
-        if (path.starts_with("plugin_params.sampler.") || path.starts_with("plugin_params.schedule."))
+        if (path.starts_with("plugin_params.sampler.") || path.starts_with("plugin_params.schedule.") ||
+            path.starts_with("plugin_params.guidance."))
             return param(path.substr(kParams.size()), at, node);
         return unknown(path, at);
     }
@@ -83,7 +84,7 @@ private:
 
     static Expected<void> unknown(const std::string& path, const std::string& at) {
         std::vector<std::string_view> keys = {"generate", "paths", "plugin_params", "plugin_params.sampler",
-                                              "plugin_params.schedule"};
+                                              "plugin_params.schedule", "plugin_params.guidance"};
         for (const Setting& setting : all_settings()) keys.push_back(setting.key);
         std::string hint = did_you_mean(path, keys);
         // A key under the wrong heading is as easy a mistake as a letter.

@@ -35,6 +35,7 @@ const std::array kSettings = {
     Setting{"generate.cfg", "--cfg", "", &S::cfg, Kind::real, 0, 100},
     Setting{"generate.sampler", "--sampler", "", &S::sampler, Kind::name},
     Setting{"generate.schedule", "--schedule", "", &S::schedule, Kind::name},
+    Setting{"generate.guidance", "--guidance", "", &S::guidance, Kind::name},
     Setting{"generate.seed", "--seed", "", &S::seed, Kind::seed},
     Setting{"generate.rng", "--rng", "", &S::rng, Kind::choice, 0, 0, 1, generators},
     Setting{"generate.batch", "--batch", "", &S::batch, Kind::whole, 1, 64},
@@ -83,7 +84,9 @@ Expected<void> set_string(Settings& settings, const Setting& setting, std::strin
     }
     if (setting.kind == Kind::name) {
         if (text.empty()) return wrong(setting, text, where);
-        (setting.key == "generate.sampler" ? settings.sampler_from : settings.schedule_from) = where;
+        (setting.key == "generate.sampler"    ? settings.sampler_from
+         : setting.key == "generate.schedule" ? settings.schedule_from
+                                              : settings.guidance_from) = where;
     }
     settings.*std::get<std::optional<std::string> Settings::*>(setting.member) = std::string(text);
     return {};
@@ -185,6 +188,7 @@ Settings overlay(const Settings& over, const Settings& under) {
             setting.member);
     if (over.sampler) result.sampler_from = over.sampler_from;
     if (over.schedule) result.schedule_from = over.schedule_from;
+    if (over.guidance) result.guidance_from = over.guidance_from;
     for (const auto& [key, value] : over.plugin_params) result.plugin_params[key] = value;
     for (const auto& [key, value] : over.given_plugin_params) result.given_plugin_params[key] = value;
     return result;

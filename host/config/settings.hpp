@@ -18,15 +18,16 @@ namespace pumice::host {
 /// Empty: not set here.
 struct Settings {
     std::optional<std::string> device, precision;
-    std::optional<std::string> model, negative_prompt, sampler, schedule, rng;
+    std::optional<std::string> model, negative_prompt, sampler, schedule, guidance, rng;
     std::optional<std::uint64_t> seed;  ///< "random" and -1 leave it empty
     std::optional<std::uint64_t> width, height, steps, batch, clip_skip;
     std::optional<double> cfg;
     std::optional<std::string> models_folder, output_folder, cache_folder, plugins_folder;
     /// Parameters of plugins by key ("sampler.eta"): of the file, and of the command line.
     std::map<std::string, std::string> plugin_params, given_plugin_params;
-    /// Where the sampler and the schedule were set, for messages: their names are checked when the plugins are known.
-    std::string sampler_from, schedule_from;
+    /// Where the sampler, the schedule and the guidance were set, for messages: names are checked when the plugins are
+    /// known.
+    std::string sampler_from, schedule_from, guidance_from;
 };
 
 using SettingMember = std::variant<std::optional<std::string> Settings::*, std::optional<std::uint64_t> Settings::*,

@@ -11,16 +11,32 @@
 namespace pumice {
 namespace {
 
-Result<std::shared_ptr<Sampler>> make_sampler(const EngineState& engine, const pumice_request& given) {
+Result<std::vector<std::string>> read_params(const pumice_request& given) {
     std::vector<std::string> params;
     for (std::size_t i = 0; i < given.plugin_param_count; ++i) {
         const char* param = given.plugin_params ? given.plugin_params[i] : nullptr;
         if (!param) return Error{Code::invalid_argument, fmt::format("plugin_params[{}] is NULL", i)};
         params.emplace_back(param);
     }
+    return params;
+}
+
+/// What plugins do in the request. A parameter of a kind that takes no part is a mistake.
+Status make_methods(const EngineState& engine, const pumice_request& given, TextToImageRequest& request) {
+    PUMICE_ASSIGN(const auto params, read_params(given));
     PUMICE_ASSIGN(auto sampler, engine.plugins->make_sampler(abi::text_or_empty(given.sampler),
                                                              abi::text_or_empty(given.schedule), params, engine.log));
-    return std::shared_ptr<Sampler>(std::move(sampler));
+    request.sampler = std::move(sampler);
+    if (given.guidance && *given.guidance) {
+        PUMICE_ASSIGN(auto guidance, engine.plugins->make_guidance(given.guidance, params, engine.log));
+        request.guidance = std::move(guidance);
+        return {};
+    }
+    for (const std::string& param : params)
+        if (param.starts_with("guidance."))
+            return Error{Code::invalid_argument,
+                         fmt::format("plugin parameter {}: no method of guidance is chosen, which would take it", param)};
+    return {};
 }
 
 Result<TextToImageRequest> read_request(const EngineState& engine, const pumice_request& given) {
@@ -31,7 +47,7 @@ Result<TextToImageRequest> read_request(const EngineState& engine, const pumice_
     request.height = given.height;
     request.steps = given.steps;
     request.guidance_scale = given.guidance_scale;
-    PUMICE_ASSIGN(request.sampler, make_sampler(engine, given));
+    PUMICE_TRY(make_methods(engine, given, request));
     request.seed = given.seed;
     if (given.rng != PUMICE_RNG_TORCH_CPU && given.rng != PUMICE_RNG_PHILOX)
         return Error{Code::invalid_argument, fmt::format("rng is {}, which is none", int(given.rng))};

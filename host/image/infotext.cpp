@@ -50,7 +50,7 @@ std::string strip(const std::string& text) {
 std::string infotext(const PictureInfo& info) {
     // The DDIM sampler chooses its own time steps, which the web UI calls "Automatic".
     const std::string schedule = info.sampler == "ddim" ? "Automatic" : label(kSchedules, info.schedule);
-    const std::vector<std::pair<std::string, std::string>> settings = {
+    std::vector<std::pair<std::string, std::string>> settings = {
         {"Steps", fmt::to_string(info.steps)},
         {"Sampler", label(kSamplers, info.sampler)},
         {"Schedule type", schedule},
@@ -60,8 +60,11 @@ std::string infotext(const PictureInfo& info) {
         {"Model hash", info.model_hash.substr(0, 10)},
         {"Model", info.model_name},
         {"Clip skip", info.clip_skip > 1 ? fmt::to_string(info.clip_skip) : ""},
-        {"RNG", label(kGenerators, info.rng)},
-        {"Version", info.version}};
+        {"RNG", label(kGenerators, info.rng)}};
+    // Those of extensions, which the web UI keeps as it finds them.
+    settings.emplace_back("Guidance", info.guidance);
+    for (const auto& [name, value] : info.guidance_params) settings.emplace_back("Guidance " + name, value);
+    settings.emplace_back("Version", info.version);
     std::string line;
     for (const auto& [name, value] : settings)
         if (!value.empty()) line += fmt::format("{}{}: {}", line.empty() ? "" : ", ", name, quote(value));

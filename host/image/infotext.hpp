@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace pumice::host {
 
@@ -11,6 +13,8 @@ struct PictureInfo {
     std::uint32_t steps = 0;
     std::string sampler;   ///< Pumice's name: "euler_a"
     std::string schedule;  ///< Pumice's name: "karras"
+    std::string guidance;  ///< a plugin's method; "" is not written
+    std::vector<std::pair<std::string, std::string>> guidance_params;  ///< those given: "phi", "0.7"
     double guidance_scale = 0;
     std::uint64_t seed = 0;
     std::uint32_t width = 0, height = 0;

@@ -60,7 +60,7 @@ Result<Param> read_param(const pumice_param* p, const std::string& where) {
     return param;
 }
 
-/// The fields that samplers and schedules share.
+/// The fields that samplers, schedules and the like share.
 template <class Descriptor>
 Result<Method> read_method(const Descriptor* d, const char* kind, std::uint32_t index) {
     const std::string place = fmt::format("{} {}", kind, index);
@@ -162,10 +162,21 @@ Status read_extensions(const Instance& instance, Description& description) {
             description.schedules.push_back(std::move(method));
         }
     }
-    if (description.samplers.empty() && description.schedules.empty())
+    if (const pumice_guidance_1* e = instance.guidance()) {
+        PUMICE_TRY(check_extension(e, PUMICE_GUIDANCE_1));
+        for (std::uint32_t i = 0; i < e->count; ++i) {
+            PUMICE_ASSIGN(Method method, read_method(e->describe(plugin, i), "guidance", i));
+            if ((method.flags & PUMICE_GUIDANCE_PERTURBED) != 0 && !e->perturbed_blocks)
+                return broken(fmt::format("guidance {} asks for a perturbed answer and lacks perturbed_blocks",
+                                          method.name));
+            description.guidances.push_back(std::move(method));
+        }
+    }
+    if (description.samplers.empty() && description.schedules.empty() && description.guidances.empty())
         return broken(fmt::format("plugin {} has no extension that this version knows", description.id));
     PUMICE_TRY(no_twins(description.samplers, "sampler"));
-    return no_twins(description.schedules, "schedule");
+    PUMICE_TRY(no_twins(description.schedules, "schedule"));
+    return no_twins(description.guidances, "guidance");
 }
 
 }  // namespace pumice::plugins

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "pumice/sdk/ext/guidance.h"
 #include "pumice/sdk/ext/sampler.h"
 #include "pumice/sdk/ext/schedule.h"
 #include "pumice/sdk/params.h"
@@ -100,7 +101,7 @@ std::vector<Method> read_methods(const nlohmann::json& list) {
 
 std::string Description::kinds() const {
     std::string kinds;
-    for (const auto& [list, kind] : {std::pair{&samplers, "sampler"}, {&schedules, "schedule"}})
+    for (const auto& [list, kind] : {std::pair{&samplers, "sampler"}, {&schedules, "schedule"}, {&guidances, "guidance"}})
         if (!list->empty()) kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
     return kinds;
 }
@@ -109,6 +110,7 @@ std::vector<std::string> Description::extensions() const {
     std::vector<std::string> ids;
     if (!samplers.empty()) ids.emplace_back(PUMICE_SAMPLER_1);
     if (!schedules.empty()) ids.emplace_back(PUMICE_SCHEDULE_1);
+    if (!guidances.empty()) ids.emplace_back(PUMICE_GUIDANCE_1);
     return ids;
 }
 
@@ -121,7 +123,8 @@ Json to_json(const Description& d) {
             {"description", d.description},
             {"extensions", d.extensions()},
             {"samplers", methods_json(d.samplers)},
-            {"schedules", methods_json(d.schedules)}};
+            {"schedules", methods_json(d.schedules)},
+            {"guidances", methods_json(d.guidances)}};
 }
 
 Result<Description> description_from_json(const nlohmann::json& json) {
@@ -135,6 +138,8 @@ Result<Description> description_from_json(const nlohmann::json& json) {
         json.at("description").get_to(d.description);
         d.samplers = read_methods(json.at("samplers"));
         d.schedules = read_methods(json.at("schedules"));
+        // Kept by a version that knew fewer kinds: absent.
+        if (json.contains("guidances")) d.guidances = read_methods(json.at("guidances"));
         return d;
     } catch (const std::exception& e) {
         return Error{Code::bad_format, std::string("not a plugin's description: ") + e.what()};

@@ -20,7 +20,7 @@ struct Param {
     std::vector<std::string> choices;
 };
 
-/// A sampler or a schedule.
+/// A sampler, a schedule, a method of guidance.
 struct Method {
     std::string name, label, help;
     std::uint32_t flags = 0;
@@ -31,9 +31,9 @@ struct Method {
 
 struct Description {
     std::string id, name, version, vendor, licence, description;
-    std::vector<Method> samplers, schedules;
+    std::vector<Method> samplers, schedules, guidances;
 
-    /// "sampler, schedule".
+    /// "sampler, schedule, guidance".
     std::string kinds() const;
     /// The ids of what it extends: "pumice.sampler/1".
     std::vector<std::string> extensions() const;

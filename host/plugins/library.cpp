@@ -193,6 +193,10 @@ const pumice_schedule_1* Instance::schedule() const {
     return static_cast<const pumice_schedule_1*>(plugin_->get_extension(plugin_, PUMICE_SCHEDULE_1));
 }
 
+const pumice_guidance_1* Instance::guidance() const {
+    return static_cast<const pumice_guidance_1*>(plugin_->get_extension(plugin_, PUMICE_GUIDANCE_1));
+}
+
 Result<std::vector<Description>> examine(const std::shared_ptr<Library>& library) {
     const pumice_plugin_factory_1& factory = library->factory();
     constexpr std::uint32_t kMost = 64;

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "plugins/description.hpp"
 #include "pumice/sdk/entry.h"
+#include "pumice/sdk/ext/guidance.h"
 #include "pumice/sdk/ext/math.h"
 #include "pumice/sdk/ext/sampler.h"
 #include "pumice/sdk/ext/schedule.h"
@@ -71,6 +72,7 @@ public:
     /// nullptr when the plugin has none.
     const pumice_sampler_1* sampler() const;
     const pumice_schedule_1* schedule() const;
+    const pumice_guidance_1* guidance() const;
 
 private:
     Instance(std::shared_ptr<Library> library, pumice_plugin* plugin)

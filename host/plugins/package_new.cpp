@@ -29,6 +29,8 @@ struct Kind {
 constexpr Kind kKinds[] = {
     {"sampler", "pumice.sampler/1", "PUMICE_SAMPLER_1", "a sampler", "Euler's method with a factor on each step",
      "progress sampler tensor"},
+    {"guidance", "pumice.guidance/1", "PUMICE_GUIDANCE_1", "a method of guidance",
+     "classifier-free guidance with a factor on its scale", "guidance tensor"},
     {"schedule", "pumice.schedule/1", "PUMICE_SCHEDULE_1", "a schedule",
      "a power of the way from the highest level to the lowest", "math schedule"},
 };

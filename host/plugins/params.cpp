@@ -76,9 +76,10 @@ Result<GivenParam> parse_param(const std::string& text) {
         return Error{Code::invalid_argument,
                      fmt::format("plugin parameter {}: write KIND.NAME=VALUE, as sampler.eta=0.5", one_line(text))};
     GivenParam given{text.substr(0, dot), text.substr(dot + 1, equals - dot - 1), text.substr(equals + 1)};
-    if (given.kind != "sampler" && given.kind != "schedule")
+    if (given.kind != "sampler" && given.kind != "schedule" && given.kind != "guidance")
         return Error{Code::invalid_argument,
-                     fmt::format("plugin parameter {}: it must begin with sampler. or schedule.", one_line(text))};
+                     fmt::format("plugin parameter {}: it must begin with sampler., schedule. or guidance.",
+                                 one_line(text))};
     return given;
 }
 

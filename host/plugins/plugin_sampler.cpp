@@ -13,33 +13,6 @@ namespace {
 constexpr std::size_t kRoom = 1024, kGuard = 64;
 constexpr float kGuardValue = -12345.5f;
 
-std::vector<pumice_param_value> values_of(const PluginMethod& method) {
-    std::vector<pumice_param_value> values;
-    for (std::size_t i = 0; i < method.params.size(); ++i) {
-        const std::int32_t type = method.method.params[i].type;
-        const bool text = type == PUMICE_PARAM_STRING || type == PUMICE_PARAM_FILE;
-        values.push_back({method.params[i].number, text ? method.params[i].text.c_str() : nullptr});
-    }
-    return values;
-}
-
-Error of_plugin(const PluginMethod& method, Error error) {
-    error.message = fmt::format("plugin {}: {}", method.id, error.message);
-    return error;
-}
-
-/// Whether the extension still has at `index` what it had when it was tried out: verdicts are kept in a file, and a
-/// plugin trusts the index it is given.
-template <class Extension>
-Status check_method(const Extension* extension, const Instance& instance, const PluginMethod& method) {
-    if (extension && method.index < extension->count) {
-        const auto* now = extension->describe(instance.plugin(), method.index);
-        if (now && now->name && method.method.name == now->name && now->param_count == method.params.size()) return {};
-    }
-    return of_plugin(method, {Code::internal,
-                              "it no longer has what it had when it was tried out; run pumice plugins list --probe"});
-}
-
 /// The fields of a call that the C function behind it needs.
 struct Denoising {
     const SamplerCall& call;
@@ -61,6 +34,21 @@ pumice_sdk_status denoise(const pumice_sampler_call* call, pumice_tensor x, doub
 }
 
 }  // namespace
+
+std::vector<pumice_param_value> values_of(const PluginMethod& method) {
+    std::vector<pumice_param_value> values;
+    for (std::size_t i = 0; i < method.params.size(); ++i) {
+        const std::int32_t type = method.method.params[i].type;
+        const bool text = type == PUMICE_PARAM_STRING || type == PUMICE_PARAM_FILE;
+        values.push_back({method.params[i].number, text ? method.params[i].text.c_str() : nullptr});
+    }
+    return values;
+}
+
+Error of_plugin(const PluginMethod& method, Error error) {
+    error.message = fmt::format("plugin {}: {}", method.id, error.message);
+    return error;
+}
 
 Result<std::vector<float>> run_schedule(const PluginMethod& method, const std::string& family, const SigmaTable& table,
                                         std::uint32_t steps, const Log& log,

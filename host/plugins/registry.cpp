@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "plugins/marker.hpp"
+#include "plugins/plugin_guidance.hpp"
 #include "plugins/plugin_sampler.hpp"
 #include "pumice/sdk/ext/schedule.h"
 
@@ -186,6 +187,7 @@ void Registry::gather_names() {
     };
     gather(&Description::samplers, 0, sampler_names_);
     gather(&Description::schedules, PUMICE_SCHEDULE_INTERNAL, schedule_names_);
+    gather(&Description::guidances, 0, guidance_names_);
 }
 
 Status Registry::set_enabled(const std::string& id, bool enabled) {
@@ -202,6 +204,16 @@ std::optional<Registry::Use> Registry::find_sampler(std::string_view name) const
     for (std::size_t i = 0; i < plugins_.size(); ++i) {
         if (plugins_[i].state != Found::State::on) continue;
         const auto& all = plugins_[i].description.samplers;
+        for (std::uint32_t j = 0; j < all.size(); ++j)
+            if (all[j].name == name) return Use{i, j};
+    }
+    return std::nullopt;
+}
+
+std::optional<Registry::Use> Registry::find_guidance(std::string_view name) const {
+    for (std::size_t i = 0; i < plugins_.size(); ++i) {
+        if (plugins_[i].state != Found::State::on) continue;
+        const auto& all = plugins_[i].description.guidances;
         for (std::uint32_t j = 0; j < all.size(); ++j)
             if (all[j].name == name) return Use{i, j};
     }
@@ -275,6 +287,24 @@ Result<std::unique_ptr<Sampler>> Registry::make_sampler(const std::string& sampl
                                                       options_.state_folder, std::move(log)));
 }
 
+Result<std::unique_ptr<Guidance>> Registry::make_guidance(const std::string& guidance,
+                                                          std::span<const std::string> params, Log log) {
+    const auto use = find_guidance(guidance);
+    if (!use)
+        return Error{Code::not_found, fmt::format("no guidance is called \"{}\"; there are {}", guidance,
+                                                  fmt::join(guidance_names_, ", "))};
+    std::vector<GivenParam> given;
+    for (const std::string& text : params) {
+        PUMICE_ASSIGN(given.emplace_back(), parse_param(text));
+    }
+    const Found& found = plugins_[use->plugin];
+    PluginMethod method{.id = found.description.id, .library = {}, .plugin = found.index, .index = use->index,
+                        .method = found.description.guidances[use->index], .params = {}};
+    PUMICE_ASSIGN(method.params, resolve_params(method.method, "guidance", given));
+    PUMICE_ASSIGN(method.library, library_of(use->plugin));
+    return PluginGuidance::create(std::move(method), options_.state_folder, std::move(log));
+}
+
 Result<std::vector<float>> Registry::make_sigmas(const std::string& schedule, std::span<const std::string> params,
                                                  const SigmaTable& table, std::uint32_t steps) {
     const auto use = find_schedule(schedule, std::nullopt, true);
@@ -307,6 +337,7 @@ nlohmann::ordered_json Registry::json() const {
     return {{"plugins", std::move(list)},
             {"samplers", sampler_names_},
             {"schedules", schedule_names_},
+            {"guidances", guidance_names_},
             {"crashed", crashed_}};
 }
 

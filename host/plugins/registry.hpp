@@ -11,6 +11,7 @@
 
 #include "base/log.hpp"
 #include "base/result.hpp"
+#include "diffusion/guidance.hpp"
 #include "diffusion/sampler.hpp"
 #include "plugins/library.hpp"
 #include "plugins/params.hpp"
@@ -63,6 +64,7 @@ public:
     /// Those of the built-in plugins first; a name occurs once.
     const std::vector<std::string>& sampler_names() const { return sampler_names_; }
     const std::vector<std::string>& schedule_names() const { return schedule_names_; }
+    const std::vector<std::string>& guidance_names() const { return guidance_names_; }
 
     /// For the next start. Code::not_found for an id that no plugin has; Code::invalid_argument for a built-in one;
     /// Code::io.
@@ -72,6 +74,9 @@ public:
     /// first needed. Code::not_found lists the names; Code::invalid_argument names the parameter; what loading gives.
     Result<std::unique_ptr<Sampler>> make_sampler(const std::string& sampler, const std::string& schedule,
                                                   std::span<const std::string> params, Log log);
+    /// A method of guidance with its parameters ("guidance.phi=0.7"), for one request. Errors as make_sampler.
+    Result<std::unique_ptr<Guidance>> make_guidance(const std::string& guidance, std::span<const std::string> params,
+                                                    Log log);
     /// A schedule's levels alone. Errors as make_sampler.
     Result<std::vector<float>> make_sigmas(const std::string& schedule, std::span<const std::string> params,
                                            const SigmaTable&, std::uint32_t steps);
@@ -99,6 +104,7 @@ private:
     const Method& sampler_of(const Use& use) const { return plugins_[use.plugin].description.samplers[use.index]; }
     const Method& schedule_of(const Use& use) const { return plugins_[use.plugin].description.schedules[use.index]; }
     std::optional<Use> find_sampler(std::string_view name) const;
+    std::optional<Use> find_guidance(std::string_view name) const;
     /// `beside`: looked for in this plugin first.
     std::optional<Use> find_schedule(std::string_view name, std::optional<std::size_t> beside, bool internal) const;
     Result<std::shared_ptr<Library>> library_of(std::size_t plugin);
@@ -106,7 +112,7 @@ private:
     RegistryOptions options_;
     Store store_;
     std::vector<Found> plugins_;
-    std::vector<std::string> crashed_, sampler_names_, schedule_names_;
+    std::vector<std::string> crashed_, sampler_names_, schedule_names_, guidance_names_;
     std::mutex mutex_;  ///< of libraries_
     std::map<std::filesystem::path, std::shared_ptr<Library>> libraries_;
 };

@@ -17,6 +17,8 @@ namespace pumice::plugins {
 namespace {
 
 constexpr std::size_t kMostTensors = 256;
+/// Entries of an affine that are looked at: of 64 pictures of 64 channels.
+constexpr std::uint32_t kMostChannels = 4096;
 
 pumice_sdk_status status_of(Code code) {
     return static_cast<pumice_sdk_status>(code) + 1;
@@ -192,6 +194,32 @@ const pumice_host_tensor_1& Session::tensor_extension() {
                 const Latent* to = of(host).find(tensor);
                 if (!to || !values) return wrong(fmt::format("pumice.tensor/1: write of tensor {}", tensor));
                 return of(host).math()->upload(*to, {values, count});
+            });
+        },
+        .affine = [](const pumice_host* host, pumice_tensor out, pumice_tensor tensor, const pumice_tensor_affine* each,
+                     std::uint32_t count) -> pumice_sdk_status {
+            return of(host).serve([&]() -> Status {
+                Session& s = of(host);
+                const Latent *to = s.find(out), *from = s.find(tensor);
+                if (!to || !from || !each)
+                    return wrong(fmt::format("pumice.tensor/1: affine of tensor {} into tensor {}", tensor, out));
+                std::vector<ChannelAffine> all;
+                for (std::uint32_t i = 0; i < count && i < kMostChannels; ++i)
+                    all.push_back({each[i].scale, each[i].offset, each[i].low, each[i].high});
+                return s.math()->affine(*to, *from, all);
+            });
+        },
+        .spreads = [](const pumice_host* host, pumice_tensor tensor, double q, pumice_tensor_spread* spreads,
+                      std::uint32_t count) -> pumice_sdk_status {
+            return of(host).serve([&]() -> Status {
+                const Latent* from = of(host).find(tensor);
+                if (!from || !spreads) return wrong(fmt::format("pumice.tensor/1: spreads of tensor {}", tensor));
+                PUMICE_ASSIGN(const auto all, of(host).math()->spreads(*from, q));
+                if (count != all.size())
+                    return wrong(fmt::format("pumice.tensor/1: {} spreads, there are {}", count, all.size()));
+                for (std::uint32_t i = 0; i < count; ++i)
+                    spreads[i] = {all[i].mean, all[i].deviation, all[i].largest, all[i].quantile};
+                return {};
             });
         },
     };

@@ -152,15 +152,10 @@ Why reports_steps(const Tested& tested) {
 }
 
 /// A run that the host ended: the host's status, at once, and nothing left.
-Why ended_by_host(const Sampled& sampled, pumice_sdk_status wanted) {
-    if (sampled.failed.empty()) return "";
-    if (!sampled.thrown.empty()) return sampled.thrown;
-    if (sampled.status != wanted)
-        return fmt::format("{} gave status {}, and it gave {}", sampled.failed, wanted, sampled.status);
-    if (sampled.calls_after_failure > 0)
-        return fmt::format("{} gave status {}, and it made {} more calls", sampled.failed, wanted,
-                           sampled.calls_after_failure);
-    return sampled.left > 0 ? fmt::format("{} tensors were left behind when {} failed", sampled.left, sampled.failed) : "";
+Why ended(const Sampled& sampled, pumice_sdk_status wanted) {
+    Why why = ended_by_host(sampled, sampled.thrown, sampled.status, wanted);
+    if (!why.empty() || sampled.left == 0 || sampled.failed.empty()) return why;
+    return fmt::format("{} tensors were left behind when {} failed", sampled.left, sampled.failed);
 }
 
 Why honours_cancel(const Tested& tested) {
@@ -168,7 +163,7 @@ Why honours_cancel(const Tested& tested) {
     const int steps = static_cast<int>(tested.sample(options).steps.size());
     for (int step = 1; step <= steps; ++step) {
         options.cancel_step = step;
-        if (Why why = ended_by_host(tested.sample(options), PUMICE_SDK_CANCELLED); !why.empty())
+        if (Why why = ended(tested.sample(options), PUMICE_SDK_CANCELLED); !why.empty())
             return fmt::format("cancelled at step {}: {}", step, why);
     }
     return "";
@@ -181,7 +176,7 @@ Why hands_errors_on(const Tested& tested) {
     if (Why why = trouble(whole); !why.empty()) return why;
     for (int call = 0; call < whole.calls; ++call) {
         options.fail_call = call;
-        if (Why why = ended_by_host(tested.sample(options), PUMICE_SDK_OUT_OF_DEVICE_MEMORY); !why.empty())
+        if (Why why = ended(tested.sample(options), PUMICE_SDK_OUT_OF_DEVICE_MEMORY); !why.empty())
             return fmt::format("call {} of {}: {}", call + 1, whole.calls, why);
     }
     // And afterwards all is as before.

@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "diffusion/brownian.hpp"
-#include "diffusion/rng.hpp"
 #include "plugins/plugin_sampler.hpp"
 #include "plugins/session.hpp"
 #include "pumice/sdk/ext/sampler.h"
@@ -17,92 +15,6 @@ namespace {
 
 using plugins::Instance;
 using plugins::Session;
-
-/// Counts the calls, and makes the one fail that is to.
-class Counter {
-public:
-    Counter(const SamplingOptions& options, Sampled& sampled) : options_(options), sampled_(sampled) {}
-    /// What a call begins with.
-    Status call(const char* name) {
-        if (failed_) ++sampled_.calls_after_failure;
-        const int index = sampled_.calls++;
-        if (options_.fail_call != index) return {};
-        failed(name);
-        return options_.failure;
-    }
-    void failed(const char* name) {
-        failed_ = true;
-        sampled_.failed = name;
-    }
-
-private:
-    const SamplingOptions& options_;
-    Sampled& sampled_;
-    bool failed_ = false;
-};
-
-/// CpuTensorMath whose calls are counted.
-class CountedMath final : public TensorMath {
-public:
-    CountedMath(Counter& counter, Sampled& sampled, std::uint64_t seed)
-        : counter_(counter),
-          sampled_(sampled),
-          seed_(seed),
-          source_(RngKind::philox, seed),
-          inner_(kElements, [this](std::span<float> out) {
-              source_.normal(out);
-              return Status{};
-          }) {}
-
-    CpuTensorMath& inner() { return inner_; }
-    Result<Latent> create_latent() override {
-        PUMICE_TRY(counter_.call("create"));
-        return inner_.create_latent();
-    }
-    Status linear_combination(const Latent& out, std::span<const LatentTerm> terms) override {
-        PUMICE_TRY(counter_.call("combine"));
-        return inner_.linear_combination(out, terms);
-    }
-    Status noise(const Latent& out) override {
-        PUMICE_TRY(counter_.call("noise"));
-        ++sampled_.noises;
-        return inner_.noise(out);
-    }
-    Status brownian(const Latent& out, double lowest, double highest, double from, double to) override {
-        PUMICE_TRY(counter_.call("brownian"));
-        ++sampled_.noises;
-        if (!(lowest > 0) || !(lowest < highest) || !std::isfinite(highest) || !std::isfinite(from) || !std::isfinite(to))
-            return Error{Code::invalid_argument, fmt::format("brownian from {} to {} over {} to {}: the least must be "
-                                                             "above 0 and below the most",
-                                                             from, to, lowest, highest)};
-        if (!tree_ || !tree_->covers(lowest, highest)) tree_.emplace(seed_, kElements, lowest, highest);
-        tree_->increment(from, to, inner_.data(out));
-        return {};
-    }
-    std::array<std::uint32_t, 4> nchw() const override { return inner_.nchw(); }
-    Result<std::vector<LatentNorms>> norms(const Latent& latent) override {
-        PUMICE_TRY(counter_.call("norms"));
-        return inner_.norms(latent);
-    }
-    Status upload(const Latent& out, std::span<const float> values) override {
-        PUMICE_TRY(counter_.call("write"));
-        return inner_.upload(out, values);
-    }
-    Result<std::vector<float>> download(const Latent& latent) override {
-        PUMICE_TRY(counter_.call("read"));
-        return inner_.download(latent);
-    }
-
-private:
-    void release(std::uint32_t) noexcept override {}  // latents are of inner_
-
-    Counter& counter_;
-    Sampled& sampled_;
-    std::uint64_t seed_;
-    NoiseSource source_;
-    std::optional<BrownianTree> tree_;
-    CpuTensorMath inner_;
-};
 
 /// What is behind pumice_sampler_call.data.
 struct Denoising {
@@ -160,6 +72,16 @@ struct Longer {
 };
 
 }  // namespace
+
+std::string ended_by_host(const Tally& tally, const std::string& thrown, std::int32_t status, std::int32_t wanted) {
+    if (tally.failed.empty()) return "";
+    if (!thrown.empty()) return thrown;
+    if (status != wanted) return fmt::format("{} gave status {}, and it gave {}", tally.failed, wanted, status);
+    if (tally.calls_after_failure > 0)
+        return fmt::format("{} gave status {}, and it made {} more calls", tally.failed, wanted,
+                           tally.calls_after_failure);
+    return "";
+}
 
 Result<std::vector<float>> levels_for(const Plugin& plugin, const plugins::Method& method, std::uint32_t steps) {
     const SigmaTable table = SigmaTable::scaled_linear();

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "diffusion/cpu_tensor_math.hpp"
 #include "diffusion/schedule.hpp"
+#include "verify/counted_math.hpp"
 #include "verify/suite.hpp"
 
 namespace pumice::verify {
@@ -17,28 +17,21 @@ enum class Model : std::uint8_t {
     bell,   ///< the mean of what it may be, pictures being normal numbers of mean kPoint and deviation kSpread
 };
 inline constexpr double kPoint = 0.7, kSpread = 1.5;
-inline constexpr std::size_t kElements = 4096;
 
-struct SamplingOptions {
+struct SamplingOptions : Faults {
     Model model = Model::point;
     std::vector<float> sigmas;
     std::vector<plugins::ParamValue> params;
     const char* hidden = nullptr;   ///< an extension that the host does not have
-    std::optional<int> fail_call;   ///< this call to the host, from 0, gives `failure`
-    Error failure = {Code::out_of_device_memory, "out of memory, as wanted"};
     std::optional<int> cancel_step;  ///< pumice.progress/1 says "cancelled" after this step, from 1
     bool future = false;             ///< the host is newer: its structs are longer
     std::uint64_t seed = 1;
 };
 
-struct Sampled {
+struct Sampled : Tally {
     pumice_sdk_status status = PUMICE_SDK_OK;
     std::string thrown;              ///< or why there is no instance
     std::vector<float> x, start;     ///< the end, the beginning
-    int calls = 0;                   ///< to the host that can fail
-    int calls_after_failure = 0;     ///< likewise, after the one that failed or said "cancelled"
-    std::string failed;              ///< which one that was
-    int noises = 0;
     int model_calls = 0;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> steps;  ///< what pumice.progress/1 was told
     std::size_t left = 0;            ///< tensors left behind

@@ -60,6 +60,7 @@ Checks plugin_checks(const Plugin&);
 /// Of what has an extension. To check another kind, write its checks in a file of their own and add a line to kKinds.
 Checks sampler_checks(const Plugin&);
 Checks schedule_checks(const Plugin&);
+Checks guidance_checks(const Plugin&);
 
 struct Kind {
     const char* extension;
@@ -68,6 +69,7 @@ struct Kind {
 inline constexpr Kind kKinds[] = {
     {PUMICE_SAMPLER_1, sampler_checks},
     {PUMICE_SCHEDULE_1, schedule_checks},
+    {PUMICE_GUIDANCE_1, guidance_checks},
 };
 
 /// The symbols that a library exports, of the one that is loaded from this file; its own and no others'.

@@ -1,5 +1,5 @@
-// The operators that treat elements one by one: activation, linear_combination, add, scale_by, guide, cast, to_image,
-// from_image, check_finite.
+// The operators that treat elements one by one: activation, linear_combination, add, add_by, affine, scale_by, guide,
+// cast, to_image, from_image, check_finite.
 #include <array>
 #include <cmath>
 #include <limits>
@@ -175,6 +175,82 @@ TEST_CASE("guide", "[ops]") {
                 else
                     check_close(t.floats(y), mapped(want, [](double v) { return v; }), 2e-5, 1e-6);
             }
+}
+
+TEST_CASE("guide_half takes one half of the model's output", "[ops]") {
+    const float c_skip = 0.75f, c_out = -2.5f;
+    for (const Precision p : {Precision::exact, Precision::fp32})
+        for (const Case& c : kCases) {
+            OperatorRun t(p, c.limits);
+            const std::size_t n = c.shape.elements();
+            Shape model_shape = c.shape;
+            model_shape.n *= 2;
+            const auto x = normal_values(n, 1, 10), model = normal_values(n * 2, 2);
+            const TensorId x_id = t.input(c.shape, DType::f32, x), model_id = t.input(model_shape, model);
+            const TensorId params = t.input({1, 1, 1, 4}, DType::f32, {0, c_skip, c_out, 9});
+            std::vector<TensorId> halves;
+            for (const std::uint32_t half : {0u, 1u})
+                halves.push_back(ops::guide_half(t.graph, x_id, model_id, half, params, 1));
+            t.run(halves);
+            for (std::size_t half = 0; half < 2; ++half) {
+                std::vector<float> want(n);
+                for (std::size_t i = 0; i < n; ++i) want[i] = c_skip * x[i] + c_out * model[half * n + i];
+                check_same_bits(t.floats(halves[half]), want);
+            }
+        }
+}
+
+TEST_CASE("add_by adds each picture's residual with a weight of its own", "[ops]") {
+    const std::vector<float> weights{9, 0.5f, 0, -2, 9};
+    for (const Precision p : kAll)
+        for (const Case& c : kCases)
+            for (const bool shared : {false, true}) {
+                OperatorRun t(p, c.limits);
+                Shape of_r = c.shape;
+                if (shared) of_r.n = 1;
+                const auto x = stored(normal_values(c.shape.elements(), 1), t.graph.activation());
+                const auto r = stored(normal_values(of_r.elements(), 2), t.graph.activation());
+                const TensorId params = t.input({1, 1, 1, 8}, DType::f32, {9, 0.5f, 0, -2, 9, 9, 9, 9});
+                const TensorId y = ops::add_by(t.graph, t.input(c.shape, x), t.input(of_r, r), params, 1);
+                t.run({y});
+                std::vector<float> want(x.size());
+                const std::size_t picture = x.size() / c.shape.n;
+                for (std::size_t i = 0; i < x.size(); ++i)
+                    want[i] = x[i] + weights[1 + i / picture] * r[shared ? i % picture : i];
+                if (p != Precision::fp16)
+                    check_same_bits(t.floats(y), want);
+                else
+                    check_close(t.floats(y), mapped(want, [](double v) { return v; }), 1e-5, 1e-3);
+            }
+}
+
+TEST_CASE("affine scales, moves and clamps each picture's channels", "[ops]") {
+    for (const Precision p : {Precision::exact, Precision::fp32})
+        for (const Case& c : kCases) {
+            OperatorRun t(p, c.limits);
+            const std::uint32_t channels = c.shape.c;
+            const auto x = normal_values(c.shape.elements(), 1);
+            std::vector<float> params;
+            for (std::uint32_t n = 0; n < c.shape.n; ++n)
+                for (const float first : {0.5f, -1.0f, -2.0f, 0.25f})  // scale, offset, low, high
+                    for (std::uint32_t k = 0; k < channels; ++k)
+                        params.push_back(first + 0.125f * static_cast<float>(n) + 0.01f * static_cast<float>(k));
+            const TensorId in = t.input(c.shape, DType::f32, x);
+            const TensorId by = t.input(ops::affine_params_shape(c.shape), DType::f32, params);
+            const TensorId y = ops::affine(t.graph, in, by);
+            const TensorId in_place = ops::affine(t.graph, in, by, in);
+            CHECK(in_place == in);
+            t.run({y, in_place});
+            std::vector<float> want(x.size());
+            const std::size_t picture = x.size() / c.shape.n;
+            for (std::size_t i = 0; i < x.size(); ++i) {
+                const float* of = params.data() + i / picture * 4 * channels + i % channels;
+                const float moved = x[i] * of[0] + of[channels];
+                want[i] = std::min(std::max(moved, of[2 * channels]), of[3 * channels]);
+            }
+            check_same_bits(t.floats(y), want);
+            check_same_bits(t.floats(in_place), want);
+        }
 }
 
 TEST_CASE("cast keeps values, half by half", "[ops]") {

@@ -11,6 +11,13 @@ static_assert(sizeof(void*) == 8);
 
 SIZE(pumice_sdk_status, 4);
 SIZE(pumice_tensor, 4);
+SIZE(pumice_picture, 4);
+SIZE(pumice_weight_file, 4);
+SIZE(pumice_weight, 4);
+SIZE(pumice_graph, 4);
+SIZE(pumice_node, 4);
+SIZE(pumice_program, 4);
+SIZE(pumice_kernel, 4);
 
 SIZE(pumice_plugin_entry_1, 40);
 AT(pumice_plugin_entry_1, abi_major, 4);
@@ -130,10 +137,213 @@ AT(pumice_host_math_1, sin, 40);
 AT(pumice_host_math_1, cos, 48);
 AT(pumice_host_math_1, acos, 56);
 
+SIZE(pumice_picture_info, 32);
+AT(pumice_picture_info, format, 4);
+AT(pumice_picture_info, width, 8);
+AT(pumice_picture_info, height, 12);
+AT(pumice_picture_info, row_bytes, 16);
+AT(pumice_picture_info, pixels, 24);
+
+SIZE(pumice_host_image_1, 32);
+AT(pumice_host_image_1, reserved, 4);
+AT(pumice_host_image_1, create, 8);
+AT(pumice_host_image_1, info, 16);
+AT(pumice_host_image_1, release, 24);
+
+SIZE(pumice_weight_info, 40);
+AT(pumice_weight_info, rank, 4);
+AT(pumice_weight_info, name, 8);
+AT(pumice_weight_info, dtype, 16);
+AT(pumice_weight_info, shape, 24);
+AT(pumice_weight_info, bytes, 32);
+
+SIZE(pumice_host_weights_1, 80);
+AT(pumice_host_weights_1, reserved, 4);
+AT(pumice_host_weights_1, open, 8);
+AT(pumice_host_weights_1, close, 16);
+AT(pumice_host_weights_1, count, 24);
+AT(pumice_host_weights_1, info, 32);
+AT(pumice_host_weights_1, find, 40);
+AT(pumice_host_weights_1, metadata, 48);
+AT(pumice_host_weights_1, load, 56);
+AT(pumice_host_weights_1, read, 64);
+AT(pumice_host_weights_1, release, 72);
+
+SIZE(pumice_shape, 16);
+AT(pumice_shape, n, 0);
+AT(pumice_shape, h, 4);
+AT(pumice_shape, w, 8);
+AT(pumice_shape, c, 12);
+
+SIZE(pumice_linear_options, 24);
+AT(pumice_linear_options, weight, 4);
+AT(pumice_linear_options, bias, 8);
+AT(pumice_linear_options, residual, 12);
+AT(pumice_linear_options, activation, 16);
+AT(pumice_linear_options, slope, 20);
+
+SIZE(pumice_conv2d_options, 48);
+AT(pumice_conv2d_options, weight, 4);
+AT(pumice_conv2d_options, bias, 8);
+AT(pumice_conv2d_options, residual, 12);
+AT(pumice_conv2d_options, channel_add, 16);
+AT(pumice_conv2d_options, stride, 20);
+AT(pumice_conv2d_options, pad_top, 24);
+AT(pumice_conv2d_options, pad_left, 28);
+AT(pumice_conv2d_options, pad_bottom, 32);
+AT(pumice_conv2d_options, pad_right, 36);
+AT(pumice_conv2d_options, activation, 40);
+AT(pumice_conv2d_options, slope, 44);
+
+SIZE(pumice_graph_term, 8);
+AT(pumice_graph_term, x, 0);
+AT(pumice_graph_term, weight, 4);
+
+SIZE(pumice_graph_info, 32);
+AT(pumice_graph_info, precision, 4);
+AT(pumice_graph_info, binding_bytes, 8);
+AT(pumice_graph_info, memory_bytes, 16);
+AT(pumice_graph_info, storage_16bit, 24);
+AT(pumice_graph_info, reserved, 28);
+
+SIZE(pumice_program_options, 32);
+AT(pumice_program_options, reserved, 4);
+AT(pumice_program_options, name, 8);
+AT(pumice_program_options, build, 16);
+AT(pumice_program_options, data, 24);
+
+SIZE(pumice_host_graph_1, 232);
+AT(pumice_host_graph_1, reserved, 4);
+AT(pumice_host_graph_1, info, 8);
+AT(pumice_host_graph_1, create, 16);
+AT(pumice_host_graph_1, release, 24);
+AT(pumice_host_graph_1, run, 32);
+AT(pumice_host_graph_1, write, 40);
+AT(pumice_host_graph_1, read, 48);
+AT(pumice_host_graph_1, write_picture, 56);
+AT(pumice_host_graph_1, read_picture, 64);
+AT(pumice_host_graph_1, check, 72);
+AT(pumice_host_graph_1, set_scope, 80);
+AT(pumice_host_graph_1, shape, 88);
+AT(pumice_host_graph_1, input, 96);
+AT(pumice_host_graph_1, output, 104);
+AT(pumice_host_graph_1, linear, 112);
+AT(pumice_host_graph_1, conv2d, 120);
+AT(pumice_host_graph_1, matmul, 128);
+AT(pumice_host_graph_1, softmax, 136);
+AT(pumice_host_graph_1, group_norm, 144);
+AT(pumice_host_graph_1, layer_norm, 152);
+AT(pumice_host_graph_1, attention, 160);
+AT(pumice_host_graph_1, activation, 168);
+AT(pumice_host_graph_1, prelu, 176);
+AT(pumice_host_graph_1, combine, 184);
+AT(pumice_host_graph_1, concat, 192);
+AT(pumice_host_graph_1, resample, 200);
+AT(pumice_host_graph_1, pixel_shuffle, 208);
+AT(pumice_host_graph_1, pixel_unshuffle, 216);
+AT(pumice_host_graph_1, timestep_embedding, 224);
+
+SIZE(pumice_kernel_code, 24);
+AT(pumice_kernel_code, glsl, 0);
+AT(pumice_kernel_code, spirv, 8);
+AT(pumice_kernel_code, spirv_words, 16);
+
+SIZE(pumice_kernel_options, 80);
+AT(pumice_kernel_options, flags, 4);
+AT(pumice_kernel_options, name, 8);
+AT(pumice_kernel_options, f32, 16);
+AT(pumice_kernel_options, f16, 40);
+AT(pumice_kernel_options, reads, 64);
+AT(pumice_kernel_options, writes, 68);
+AT(pumice_kernel_options, push_bytes, 72);
+AT(pumice_kernel_options, reserved, 76);
+
+SIZE(pumice_kernel_use, 64);
+AT(pumice_kernel_use, reserved, 4);
+AT(pumice_kernel_use, reads, 8);
+AT(pumice_kernel_use, writes, 16);
+AT(pumice_kernel_use, push, 24);
+AT(pumice_kernel_use, constants, 32);
+AT(pumice_kernel_use, constant_count, 40);
+AT(pumice_kernel_use, groups, 44);
+AT(pumice_kernel_use, flops, 56);
+
+SIZE(pumice_host_kernel_1, 24);
+AT(pumice_host_kernel_1, reserved, 4);
+AT(pumice_host_kernel_1, create, 8);
+AT(pumice_host_kernel_1, append, 16);
+
+SIZE(pumice_upscaler_descriptor, 56);
+AT(pumice_upscaler_descriptor, flags, 4);
+AT(pumice_upscaler_descriptor, name, 8);
+AT(pumice_upscaler_descriptor, label, 16);
+AT(pumice_upscaler_descriptor, help, 24);
+AT(pumice_upscaler_descriptor, scale, 32);
+AT(pumice_upscaler_descriptor, param_count, 40);
+AT(pumice_upscaler_descriptor, reserved, 44);
+AT(pumice_upscaler_descriptor, params, 48);
+
+SIZE(pumice_upscaler_call, 32);
+AT(pumice_upscaler_call, reserved, 4);
+AT(pumice_upscaler_call, in, 8);
+AT(pumice_upscaler_call, out, 12);
+AT(pumice_upscaler_call, model, 16);
+AT(pumice_upscaler_call, params, 24);
+
+SIZE(pumice_upscaler_1, 32);
+AT(pumice_upscaler_1, count, 4);
+AT(pumice_upscaler_1, describe, 8);
+AT(pumice_upscaler_1, inspect, 16);
+AT(pumice_upscaler_1, run, 24);
+
+SIZE(pumice_preprocessor_descriptor, 48);
+AT(pumice_preprocessor_descriptor, flags, 4);
+AT(pumice_preprocessor_descriptor, name, 8);
+AT(pumice_preprocessor_descriptor, label, 16);
+AT(pumice_preprocessor_descriptor, help, 24);
+AT(pumice_preprocessor_descriptor, param_count, 32);
+AT(pumice_preprocessor_descriptor, reserved, 36);
+AT(pumice_preprocessor_descriptor, params, 40);
+
+SIZE(pumice_preprocessor_call, 32);
+AT(pumice_preprocessor_call, reserved, 4);
+AT(pumice_preprocessor_call, in, 8);
+AT(pumice_preprocessor_call, out, 12);
+AT(pumice_preprocessor_call, seed, 16);
+AT(pumice_preprocessor_call, params, 24);
+
+SIZE(pumice_preprocessor_1, 24);
+AT(pumice_preprocessor_1, count, 4);
+AT(pumice_preprocessor_1, describe, 8);
+AT(pumice_preprocessor_1, run, 16);
+
+SIZE(pumice_image_filter_descriptor, 48);
+AT(pumice_image_filter_descriptor, flags, 4);
+AT(pumice_image_filter_descriptor, name, 8);
+AT(pumice_image_filter_descriptor, label, 16);
+AT(pumice_image_filter_descriptor, help, 24);
+AT(pumice_image_filter_descriptor, param_count, 32);
+AT(pumice_image_filter_descriptor, reserved, 36);
+AT(pumice_image_filter_descriptor, params, 40);
+
+SIZE(pumice_image_filter_call, 32);
+AT(pumice_image_filter_call, index, 4);
+AT(pumice_image_filter_call, in, 8);
+AT(pumice_image_filter_call, out, 12);
+AT(pumice_image_filter_call, seed, 16);
+AT(pumice_image_filter_call, params, 24);
+
+SIZE(pumice_image_filter_1, 24);
+AT(pumice_image_filter_1, count, 4);
+AT(pumice_image_filter_1, describe, 8);
+AT(pumice_image_filter_1, run, 16);
+
 TEST_CASE("the interface's version and ids are those of its documentation") {
     CHECK(PUMICE_SDK_ABI_MAJOR == 1);
     for (const char* id : {PUMICE_PLUGIN_FACTORY_1, PUMICE_SAMPLER_1, PUMICE_SCHEDULE_1, PUMICE_HOST_TENSOR_1,
-                           PUMICE_HOST_PROGRESS_1, PUMICE_HOST_LOG_1, PUMICE_HOST_MATH_1}) {
+                           PUMICE_HOST_PROGRESS_1, PUMICE_HOST_LOG_1, PUMICE_HOST_MATH_1, PUMICE_UPSCALER_1,
+                           PUMICE_PREPROCESSOR_1, PUMICE_IMAGE_FILTER_1, PUMICE_HOST_GRAPH_1, PUMICE_HOST_KERNEL_1,
+                           PUMICE_HOST_WEIGHTS_1, PUMICE_HOST_IMAGE_1}) {
         const std::string text = id;
         CHECK(text.rfind("pumice.", 0) == 0);
         CHECK(text.substr(text.size() - 2) == "/1");

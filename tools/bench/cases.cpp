@@ -236,6 +236,12 @@ void layout(List& list) {
         });
         list.move("add", set, text(first),
                   [=](Graph& g, Inputs& in) { return ops::add(g, in.activation(g, first), in.activation(g, first)); });
+        list.move("add_by", set, text(first), [=](Graph& g, Inputs& in) {
+            return ops::add_by(g, in.activation(g, first), in.activation(g, first), in.f32(g, {1, 1, 1, 4}), 0);
+        });
+        list.move("affine", set, text(latent), [=](Graph& g, Inputs& in) {
+            return ops::affine(g, in.f32(g, latent), in.f32(g, ops::affine_params_shape(latent)));
+        });
         list.move("cast", set, text(first),
                   [=](Graph& g, Inputs& in) { return ops::cast(g, in.f32(g, first), g.activation()); });
         list.move("scale_by", set, text(latent) + " twice", [=](Graph& g, Inputs& in) {
@@ -245,6 +251,10 @@ void layout(List& list) {
         list.move("guide", set, text(latent), [=](Graph& g, Inputs& in) {
             const TensorId x = in.f32(g, latent), output = in.f32(g, both), parameters = in.f32(g, {1, 1, 1, 4});
             return ops::guide(g, x, output, parameters, 1);
+        });
+        list.move("guide_half", set, text(latent), [=](Graph& g, Inputs& in) {
+            const TensorId x = in.f32(g, latent), output = in.f32(g, both), parameters = in.f32(g, {1, 1, 1, 4});
+            return ops::guide_half(g, x, output, 1, parameters, 1);
         });
         list.move("linear_combination", set, text(latent) + ", 3 terms", [=](Graph& g, Inputs& in) {
             const std::array terms{ops::Term{in.f32(g, latent), 0.5f}, ops::Term{in.f32(g, latent), 0.25f},

@@ -124,7 +124,8 @@ typedef enum pumice_log_level {
     PUMICE_LOG_ERROR = 3 /* from here only messages of the validation layer */
 } pumice_log_level;
 
-/* The plugins of a machine: those that come with Pumice, and those of some folders. Samplers and schedules are theirs. */
+/* The plugins of a machine: those that come with Pumice, and those of some folders. Samplers, schedules and
+ * methods of guidance are theirs. */
 typedef struct pumice_plugins pumice_plugins;
 
 typedef struct pumice_plugin_folder {
@@ -153,13 +154,15 @@ typedef struct pumice_plugin_options {
 PUMICE_API pumice_status pumice_plugins_create(const pumice_plugin_options* options, pumice_plugins** plugins,
                                                pumice_error* error);
 PUMICE_API void pumice_plugins_destroy(pumice_plugins* plugins);
-/* All of them as a JSON object: "plugins" (id, version, kinds, place, file, status, reason, samplers and schedules with
- * their parameters, ...), "samplers", "schedules" (the names there are), "crashed" (ids whose code ran when an earlier
+/* All of them as a JSON object: "plugins" (id, version, kinds, place, file, status, reason, samplers, schedules and
+ * guidances with their parameters, ...), "samplers", "schedules", "guidances" (the names there are), "crashed" (ids whose code ran when an earlier
  * process ended). The text belongs to `plugins`; "{}" for NULL. */
 PUMICE_API const char* pumice_plugins_json(const pumice_plugins* plugins);
-/* The samplers and schedules there are, by index from 0; NULL after the last. They belong to `plugins`. */
+/* The samplers, schedules and methods of guidance there are, by index from 0; NULL after the last. They belong to
+ * `plugins`. */
 PUMICE_API const char* pumice_plugins_sampler(const pumice_plugins* plugins, size_t index);
 PUMICE_API const char* pumice_plugins_schedule(const pumice_plugins* plugins, size_t index);
+PUMICE_API const char* pumice_plugins_guidance(const pumice_plugins* plugins, size_t index);
 /* Leaves a plugin out, or takes it again, from the next pumice_plugins_create on. PUMICE_NOT_FOUND for an id there is
  * not; PUMICE_INVALID_ARGUMENT for one that comes with Pumice, or without a state_folder; PUMICE_IO. */
 PUMICE_API pumice_status pumice_plugins_set_enabled(pumice_plugins* plugins, const char* id, int32_t enabled,
@@ -297,14 +300,17 @@ typedef struct pumice_request {
     void (*on_progress)(void* user, const pumice_progress* progress);
     void* user;                  /* given to on_progress */
     const pumice_cancel* cancel; /* NULL: none */
-    /* Parameters of the sampler and the schedule: "sampler.eta=0.5", "schedule.rho=5"; those not given have their
-     * defaults. */
+    /* Parameters of the sampler, the schedule and the guidance: "sampler.eta=0.5", "schedule.rho=5", "guidance.phi=0.3";
+     * those not given have their defaults. */
     const char* const* plugin_params;
     size_t plugin_param_count;
+    /* How the answers with and without the prompt are joined: see pumice_plugins_guidance. NULL or "": plainly, uncond +
+     * guidance_scale * (cond - uncond), in one evaluation. */
+    const char* guidance;
 } pumice_request;
 /* Not yet valid: pumice_model_defaults fills it. */
 #define PUMICE_REQUEST_INIT \
-    { sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL, NULL, 0 }
+    { sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL, NULL, 0, NULL }
 
 /* Fills in what suits the model: size, steps, guidance, sampler, schedule, ...; prompts, callbacks and seed are left as
  * they are. Texts belong to the model. From the file's metadata (`pumice.defaults`), else from its geometry.

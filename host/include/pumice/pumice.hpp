@@ -184,6 +184,7 @@ public:
     /// Of these plugins, as long as they live.
     std::vector<std::string_view> samplers() const { return detail::names(handle_.get(), pumice_plugins_sampler); }
     std::vector<std::string_view> schedules() const { return detail::names(handle_.get(), pumice_plugins_schedule); }
+    std::vector<std::string_view> guidances() const { return detail::names(handle_.get(), pumice_plugins_guidance); }
     std::string_view json() const { return pumice_plugins_json(handle_.get()); }
     Expected<void> set_enabled(const std::string& id, bool enabled) {
         pumice_error error = PUMICE_ERROR_INIT;
@@ -297,6 +298,7 @@ struct Request {
     std::function<void(const pumice_progress&)> on_progress = {};  ///< must not throw
     const Cancel* cancel = nullptr;
     std::vector<std::string> plugin_params = {};  ///< "sampler.eta=0.5"
+    std::string guidance = {};                    ///< empty: plain
 };
 
 class Images {
@@ -382,6 +384,7 @@ public:
         for (const std::string& param : request.plugin_params) params.push_back(param.c_str());
         values.plugin_params = params.data();
         values.plugin_param_count = params.size();
+        values.guidance = request.guidance.c_str();
         pumice_error error = PUMICE_ERROR_INIT;
         pumice_images* handle = nullptr;
         if (pumice_generate(handle_.get(), &values, &handle, &error) != PUMICE_OK) return detail::failure(error);

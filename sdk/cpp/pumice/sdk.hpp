@@ -10,12 +10,20 @@
 #include <vector>
 
 #include "pumice/sdk/entry.h"
+#include "pumice/sdk/ext/graph.h"
+#include "pumice/sdk/ext/guidance.h"
+#include "pumice/sdk/ext/image.h"
+#include "pumice/sdk/ext/image_filter.h"
+#include "pumice/sdk/ext/kernel.h"
 #include "pumice/sdk/ext/log.h"
 #include "pumice/sdk/ext/math.h"
+#include "pumice/sdk/ext/preprocessor.h"
 #include "pumice/sdk/ext/progress.h"
 #include "pumice/sdk/ext/sampler.h"
 #include "pumice/sdk/ext/schedule.h"
 #include "pumice/sdk/ext/tensor.h"
+#include "pumice/sdk/ext/upscaler.h"
+#include "pumice/sdk/ext/weights.h"
 #include "pumice/sdk/host.h"
 #include "pumice/sdk/params.h"
 #include "pumice/sdk/plugin.h"
@@ -84,29 +92,16 @@ struct Term {
     const Tensor& tensor;
 };
 
-/// One run of a sampler. The first error stays: what is asked for after it does nothing, and run gives it back. So a
-/// method reads as its formulas; a loop ends when step() is false.
-class Sampling {
+/// Arithmetic on tensors. The first error stays: what is asked for after it does nothing. So a method reads as its
+/// formulas.
+class TensorWork {
 public:
-    Sampling(const SamplerHost& host, const pumice_sampler_call& call)
-        : host_(host), call_(call), x_(host, call.x, false) {}
-
-    const Tensor& x() const { return x_; }
-    /// Levels, one more than there are steps.
-    double sigma(std::size_t i) const { return static_cast<double>(call_.sigmas[i]); }
-    std::size_t steps() const { return call_.sigma_count - 1; }
-    double highest() const { return sigma(0); }
-    /// The last level above 0.
-    double lowest() const { return sigma(steps()) > 0 || steps() == 0 ? sigma(steps()) : sigma(steps() - 1); }
-    double param(std::size_t i) const { return call_.params[i].number; }
+    explicit TensorWork(const SamplerHost& host) : host_(host) {}
 
     Tensor tensor() {
         pumice_tensor handle = 0;
         take([&] { return host_.tensor->create(host_.host, &handle); });
         return Tensor(host_, handle, true);
-    }
-    void denoise(const Tensor& x, double sigma, const Tensor& denoised) {
-        take([&] { return call_.denoise(&call_, x.handle(), sigma, denoised.handle()); });
     }
     void combine(const Tensor& out, std::initializer_list<Term> terms) {
         take([&] {
@@ -118,26 +113,45 @@ public:
             return host_.tensor->combine(host_.host, out.handle(), all, count);
         });
     }
-    void noise(const Tensor& out) {
-        take([&] { return host_.tensor->noise(host_.host, out.handle()); });
+    /// One entry a picture and channel.
+    void affine(const Tensor& out, const Tensor& tensor, const std::vector<pumice_tensor_affine>& each) {
+        take([&] {
+            return host_.tensor->affine(host_.host, out.handle(), tensor.handle(), each.data(),
+                                        static_cast<std::uint32_t>(each.size()));
+        });
     }
-    void brownian(const Tensor& out, double lowest, double highest, double from, double to) {
-        take([&] { return host_.tensor->brownian(host_.host, out.handle(), lowest, highest, from, to); });
+    /// One a picture; empty after an error.
+    std::vector<pumice_tensor_norms> norms(const Tensor& tensor) {
+        std::vector<pumice_tensor_norms> all(shape().pictures);
+        take([&] {
+            return host_.tensor->norms(host_.host, tensor.handle(), all.data(), static_cast<std::uint32_t>(all.size()));
+        });
+        return ok() ? all : std::vector<pumice_tensor_norms>();
+    }
+    /// One a picture and channel; empty after an error.
+    std::vector<pumice_tensor_spread> spreads(const Tensor& tensor, double q) {
+        const Shape of = shape();
+        std::vector<pumice_tensor_spread> all(of.pictures * of.channels);
+        take([&] {
+            return host_.tensor->spreads(host_.host, tensor.handle(), q, all.data(),
+                                         static_cast<std::uint32_t>(all.size()));
+        });
+        return ok() ? all : std::vector<pumice_tensor_spread>();
     }
     std::vector<float> read(const Tensor& tensor) {
-        std::vector<float> values(elements());
+        const Shape of = shape();
+        std::vector<float> values(of.pictures * of.channels * of.pixels);
         take([&] { return host_.tensor->read(host_.host, tensor.handle(), values.data(), values.size()); });
         return values;
     }
-    /// Step `done` (from 0) of `all` has ended; false when the run is to end.
-    bool step(std::size_t done, std::size_t all) {
-        take([&] {
-            return host_.progress->step(host_.host, static_cast<std::uint32_t>(done + 1),
-                                        static_cast<std::uint32_t>(all));
-        });
-        return ok();
+    struct Shape {
+        std::size_t pictures, channels, pixels;
+    };
+    Shape shape() {
+        std::uint32_t nchw[4] = {};
+        take([&] { return host_.tensor->shape(host_.host, nchw); });
+        return {nchw[0], nchw[1], std::size_t{nchw[2]} * nchw[3]};
     }
-    bool step(std::size_t done) { return step(done, steps()); }
     /// Ends the run.
     void fail(pumice_sdk_status status, const char* why) {
         if (!ok()) return;
@@ -154,21 +168,78 @@ public:
     double pow(double v, double y) const { return host_.math->pow(v, y); }
     double acos(double v) const { return host_.math->acos(v); }
 
-private:
+protected:
     template <class Call>
     void take(Call&& call) {
         if (ok()) status_ = call();
     }
-    std::size_t elements() {
-        std::uint32_t nchw[4] = {};
-        take([&] { return host_.tensor->shape(host_.host, nchw); });
-        return std::size_t{nchw[0]} * nchw[1] * nchw[2] * nchw[3];
-    }
 
     const SamplerHost& host_;
+
+private:
+    pumice_sdk_status status_ = PUMICE_SDK_OK;
+};
+
+/// One run of a sampler, which gives back its status; a loop ends when step() is false.
+class Sampling : public TensorWork {
+public:
+    Sampling(const SamplerHost& host, const pumice_sampler_call& call)
+        : TensorWork(host), call_(call), x_(host, call.x, false) {}
+
+    const Tensor& x() const { return x_; }
+    /// Levels, one more than there are steps.
+    double sigma(std::size_t i) const { return static_cast<double>(call_.sigmas[i]); }
+    std::size_t steps() const { return call_.sigma_count - 1; }
+    double highest() const { return sigma(0); }
+    /// The last level above 0.
+    double lowest() const { return sigma(steps()) > 0 || steps() == 0 ? sigma(steps()) : sigma(steps() - 1); }
+    double param(std::size_t i) const { return call_.params[i].number; }
+
+    void denoise(const Tensor& x, double sigma, const Tensor& denoised) {
+        take([&] { return call_.denoise(&call_, x.handle(), sigma, denoised.handle()); });
+    }
+    void noise(const Tensor& out) {
+        take([&] { return host_.tensor->noise(host_.host, out.handle()); });
+    }
+    void brownian(const Tensor& out, double lowest, double highest, double from, double to) {
+        take([&] { return host_.tensor->brownian(host_.host, out.handle(), lowest, highest, from, to); });
+    }
+    /// Step `done` (from 0) of `all` has ended; false when the run is to end.
+    bool step(std::size_t done, std::size_t all) {
+        take([&] {
+            return host_.progress->step(host_.host, static_cast<std::uint32_t>(done + 1),
+                                        static_cast<std::uint32_t>(all));
+        });
+        return ok();
+    }
+    bool step(std::size_t done) { return step(done, steps()); }
+
+private:
     const pumice_sampler_call& call_;
     Tensor x_;
-    pumice_sdk_status status_ = PUMICE_SDK_OK;
+};
+
+/// One call of a method of guidance, which gives back its status.
+class Guiding : public TensorWork {
+public:
+    Guiding(const SamplerHost& host, const pumice_guidance_call& call)
+        : TensorWork(host),
+          x(host, call.x, false),
+          cond(host, call.cond, false),
+          uncond(host, call.uncond, false),
+          perturbed(host, call.perturbed, false),
+          denoised(host, call.denoised, false),
+          sigma(call.sigma),
+          scale(call.guidance_scale),
+          params_(call.params) {}
+
+    const Tensor x, cond, uncond, perturbed, denoised;  // see pumice_guidance_call
+    const double sigma, scale;
+
+    double param(std::size_t i) const { return params_[i].number; }
+
+private:
+    const pumice_param_value* params_;
 };
 
 }  // namespace pumice::sdk

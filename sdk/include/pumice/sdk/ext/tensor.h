@@ -33,6 +33,21 @@ typedef struct pumice_tensor_norms {
     double largest; /* of their absolute values */
 } pumice_tensor_norms;
 
+/* What happens to a channel of a picture: * scale + offset, then kept between low and high. Rounded to float; scale and
+ * offset are finite, low and high may be infinite. Never grows. */
+typedef struct pumice_tensor_affine {
+    double scale, offset;
+    double low, high;
+} pumice_tensor_affine;
+
+/* How the elements of a channel of a picture are spread. */
+typedef struct pumice_tensor_spread {
+    double mean;
+    double deviation; /* standard deviation, over count - 1 */
+    double largest;   /* of |element - mean| */
+    double quantile;  /* of |element - mean|: the q-quantile, linear between neighbours */
+} pumice_tensor_spread;
+
 /* Operations end in the order of the calls. PUMICE_SDK_INVALID_ARGUMENT for a handle that is none, a NULL, or a count
  * out of range; memory and device errors, which are to be given back from the plugin's own function. */
 typedef struct pumice_host_tensor_1 {
@@ -62,6 +77,15 @@ typedef struct pumice_host_tensor_1 {
     /* All of it, in the order {pictures, channels, rows, columns}; `count` is the number of elements. Slow. */
     pumice_sdk_status (*read)(const pumice_host* host, pumice_tensor tensor, float* values, size_t count);
     pumice_sdk_status (*write)(const pumice_host* host, pumice_tensor tensor, const float* values, size_t count);
+    /* out = each channel of each picture of `tensor` scaled, moved and clamped, one dispatch: weights of a picture, or
+     * clamping. `each` has an entry a picture and channel, those of a picture together; `count` is their number. `out`
+     * may be `tensor`. */
+    pumice_sdk_status (*affine)(const pumice_host* host, pumice_tensor out, pumice_tensor tensor,
+                                const pumice_tensor_affine* each, uint32_t count);
+    /* One a picture and channel, in the same order; q from 0 to 1. Computed from what is read back, in double and in
+     * order: the same numbers on every device for the same elements. A latent is small: some ten microseconds. */
+    pumice_sdk_status (*spreads)(const pumice_host* host, pumice_tensor tensor, double q,
+                                 pumice_tensor_spread* spreads, uint32_t count);
 } pumice_host_tensor_1;
 
 #ifdef __cplusplus
