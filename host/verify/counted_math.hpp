@@ -16,7 +16,7 @@
 
 namespace pumice::verify {
 
-inline constexpr std::size_t kElements = 4096;  ///< of a latent: a picture of four channels
+inline constexpr std::size_t kElements = 1024;  ///< of a latent: a picture of four channels
 
 /// Which calls to the host are to go wrong.
 struct Faults {

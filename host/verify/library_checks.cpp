@@ -122,8 +122,8 @@ Why unknown_extension(const Plugin& plugin) {
     auto second = std::make_unique<Result<Instance>>(
         Instance::create(plugin.subject.library, plugin.index, &bare.host));
     if (!*second) return "a second instance beside the first: " + second->error().message;
-    if ((**second)->plugin() == instance->plugin()) return "create gave the same instance twice";
-    if (instance->plugin()->descriptor != (**second)->plugin()->descriptor)
+    if ((**second).plugin() == instance->plugin()) return "create gave the same instance twice";
+    if (instance->plugin()->descriptor != (**second).plugin()->descriptor)
         return "two instances have two descriptors";
     return "";
 }

@@ -8,6 +8,7 @@
 
 #include "plugins/description.hpp"
 #include "plugins/library.hpp"
+#include "plugins/params.hpp"
 
 namespace pumice::verify {
 

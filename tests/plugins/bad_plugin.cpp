@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "pumice/sdk/entry.h"
+#include "pumice/sdk/ext/log.h"
 #include "pumice/sdk/ext/progress.h"
 #include "pumice/sdk/ext/sampler.h"
 #include "pumice/sdk/ext/schedule.h"
@@ -80,8 +81,11 @@ pumice_sdk_status run_sampler(pumice_plugin* plugin, uint32_t, const pumice_samp
         if (i == 1 && fault("abort_in_step")) std::abort();
         if (i == 1 && fault("unload_self")) unload_self();
         if (i == 1 && fault("throw_in_step")) throw std::runtime_error("no more");
-        if (i == 1 && fault("hang_in_step"))
+        if (i == 1 && fault("hang_in_step")) {
+            const auto* log = static_cast<const pumice_host_log_1*>(host->get_extension(host, PUMICE_HOST_LOG_1));
+            if (log) log->log(host, PUMICE_SDK_LOG_WARNING, "it hangs now");
             for (;;) ::sleep(1);
+        }
         if (i == 1 && fault("fail_in_step")) {
             host->set_error(host, "the second step\nis too much");
             return PUMICE_SDK_UNSUPPORTED;

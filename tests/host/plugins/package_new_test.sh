@@ -1,8 +1,9 @@
 #!/bin/sh
-# package_new_test.sh BUILD CC: installs BUILD, and from an empty folder outside the tree makes, builds, packs, signs,
-# installs, lists and removes a plugin with what was installed alone.
+# package_new_test.sh BUILD CC [MODEL]: installs BUILD, and from an empty folder outside the tree makes, builds, verifies,
+# packs, signs, installs, lists, uses (with a MODEL, on the device that the environment chooses) and removes a plugin of
+# each kind with what was installed alone.
 set -eu
-build=$1 cc=$2
+build=$1 cc=$2 model=${3:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
@@ -14,17 +15,57 @@ cd "$work"
 XDG_DATA_HOME=$work/data XDG_CONFIG_HOME=$work/config XDG_STATE_HOME=$work/state XDG_CACHE_HOME=$work/cache
 export XDG_DATA_HOME XDG_CONFIG_HOME XDG_STATE_HOME XDG_CACHE_HOME
 pumice() { echo "\$ pumice $*"; "$prefix/bin/pumice" "$@"; }
+quietly() { "$@" >log.txt 2>&1 || { cat log.txt; exit 1; }; }
+has() { grep -q "$1" "$2" || { echo "no \"$1\" in:"; cat "$2"; exit 1; }; }
 
-pumice plugins new my_sampler --kind sampler
-cmake -S my_sampler -B my_sampler/build -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \
-    -DCMAKE_C_FLAGS="-Wall -Wextra -Werror" >cmake.log || { cat cmake.log; exit 1; }
-cmake --build my_sampler/build >>cmake.log 2>&1 || { cat cmake.log; exit 1; }
+# What users give to use a plugin of each kind, and a parameter of it.
+use() {
+    case $1 in
+        sampler) echo "--sampler my_sampler --plugin-param sampler.step_scale=0.98" ;;
+        schedule) echo "--schedule my_schedule --plugin-param schedule.bend=3" ;;
+        guidance) echo "--guidance my_guidance --plugin-param guidance.strength=0.5" ;;
+        *) echo "" ;;
+    esac
+}
+
+"$prefix/bin/pumice" plugins new --help >help.txt
+kinds=$(sed -n 's/^ *--kind KIND *//p' help.txt | tr -d ,)
+[ -n "$kinds" ] || { cat help.txt; exit 1; }
 pumice plugins keygen key
-pumice plugins pack my_sampler/build/package -o my_sampler.pumice --key key
-pumice plugins install my_sampler.pumice
-pumice plugins list >plugins.txt
-grep -q '^org.example.my_sampler  *0.1.0  *sampler  *user  *on' plugins.txt || { cat plugins.txt; exit 1; }
-grep -q '^my_sampler  *org.example.my_sampler' plugins.txt || { cat plugins.txt; exit 1; }
-pumice plugins remove org.example.my_sampler
-pumice plugins list >plugins.txt
-if grep -q my_sampler plugins.txt; then cat plugins.txt; exit 1; fi
+for kind in $kinds; do
+    name=my_$kind
+    echo "== $kind"
+    pumice plugins new "$name" --kind "$kind"
+    echo "\$ cmake -S $name -B $name/build && cmake --build $name/build"
+    quietly cmake -S "$name" -B "$name/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \
+        -DCMAKE_C_FLAGS="-Wall -Wextra -Werror"
+    quietly cmake --build "$name/build"
+    pumice plugins verify "$name/build/package"
+    pumice plugins pack "$name/build/package" -o "$name.pumice" --key key
+    pumice plugins verify "$name.pumice" >verify.txt
+    has '^ok *package: plugin.toml says the same' verify.txt
+    pumice plugins install "$name.pumice"
+    pumice plugins verify "org.example.$name" --json >verify.txt
+    has '"failed": 0' verify.txt
+    pumice plugins list >plugins.txt
+    has "^org.example.$name  *0.1.0  *$kind  *user  *on" plugins.txt
+    has "^$name  *org.example.$name" plugins.txt
+    if [ -n "$model" ]; then
+        for with in "" "$(use "$kind")"; do
+            # shellcheck disable=SC2086
+            pumice generate -q -m "$model" -p "a boat" -W 64 -H 64 --steps 3 --seed 7 -o "out${with:+-with}.png" $with
+        done
+        if cmp -s out.png out-with.png; then echo "$name made no difference"; exit 1; fi
+    fi
+    pumice plugins remove "org.example.$name"
+    pumice plugins list >plugins.txt
+    if grep -q "$name" plugins.txt; then cat plugins.txt; exit 1; fi
+done
+
+echo "== a package that says what its library does not"
+sed -i 's/^version = .*/version = "0.2.0"/' my_sampler/build/package/plugin.toml
+status=0
+pumice plugins verify my_sampler/build/package >verify.txt 2>error.txt || status=$?
+[ $status -eq 38 ] || { cat verify.txt error.txt; exit 1; }
+has '^FAILED *package: plugin.toml says the same: its version is 0.2.0' verify.txt
+has 'checks of my_sampler/build/package failed' error.txt
