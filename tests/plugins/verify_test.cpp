@@ -84,7 +84,7 @@ TEST_CASE("each fault is found, and named") {
         {"overshoot", "comes nearer to the answer", "away from the answer"},
         {"remember", "gives the same from the same", "end differently"},
         {"no_progress", "tells of its steps", "it never tells pumice.progress/1 of a step"},
-        {"swallow", "ends at once when it is cancelled", "step gave status 13, and it made"},
+        {"swallow", "ends at once when it is cancelled", "step gave status 13, and it gave 0"},
         {"swallow", "hands on an error of each call", "gave status 11, and it"},
         {"write_past", "levels that fall, for any number", "wrote past the end of its output"},
         {"rise", "levels that fall, for any number", "must be positive and fall"},
