@@ -94,20 +94,22 @@ ControlSet::Mask ControlSet::conditional_only() const {
 }
 
 std::uint32_t ControlSet::params(Mask mask, std::uint32_t batch) {
-    return static_cast<std::uint32_t>(std::popcount(mask) * kMostResidualsEach) * batch;
+    return static_cast<std::uint32_t>(std::popcount(mask) * kMostResidualsEach) * batch + 1;
 }
 
 std::vector<UnetResidual> ControlSet::append(Graph& g, Mask mask, const ControlStep& step, TensorId params,
                                              std::vector<Use>& uses) const {
     const std::uint32_t batch = g.shape(step.x).n;
+    const std::uint32_t one = ControlSet::params(mask, batch) - 1;
     std::vector<UnetResidual> all;
     uses.clear();
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         if ((mask >> i & 1) == 0) continue;
         std::vector<TensorId> prepared;
-        for (const Kept& kept : entries_[i].kept)
-            prepared.push_back(
-                ops::cast(g, g.external(kept.shape, DType::f32, kept.range, "control features"), g.activation()));
+        for (const Kept& kept : entries_[i].kept) {
+            const TensorId once = g.external(kept.shape, DType::f32, kept.range, "control features");
+            prepared.push_back(ops::scale_by(g, once, params, one, g.activation(), kept.shape.n == 1 ? batch : 1));
+        }
         ControlStep of_this = step;
         of_this.prepared = prepared;
         std::vector<ControlResidual> residuals = entries_[i].control.network->step(g, of_this);

@@ -26,7 +26,7 @@ struct ControlResidual {
 struct ControlStep {
     TensorId x, timesteps, context;  ///< as the UNet gets them
     TensorId vector{};               ///< of SDXL; empty without
-    std::span<const TensorId> prepared;
+    std::span<const TensorId> prepared;  ///< what was prepared, one picture's repeated for all of the batch
 };
 
 /// A control network with its weights open. Errors go to Graph::fail. Used by one request at a time.
@@ -77,6 +77,7 @@ public:
         double soft_weight = 1;
     };
     /// Appends the networks of `mask`. Residual i has its weights at params[i * batch] and on; `uses` says what they are.
+    /// The last of the params, of which there are params(mask, batch), is 1.
     std::vector<UnetResidual> append(Graph&, Mask mask, const ControlStep&, TensorId params,
                                      std::vector<Use>& uses) const;
     float weight(const Use&, bool conditional) const;

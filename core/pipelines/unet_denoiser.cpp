@@ -41,6 +41,11 @@ Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const B
         PUMICE_ASSIGN(made->control_params_,
                       make_range(device, ControlSet::params(options.active_controls, rows) * sizeof(float),
                                  Intent::shared, "control weights"));
+        const float one = 1;
+        BufferRange last = made->control_params_;
+        last.offset += last.size - sizeof(one);
+        last.size = sizeof(one);
+        PUMICE_TRY(write_range(made->device_, last, std::as_bytes(std::span(&one, 1))));
     }
 
     const auto build = [&model, &config, d = made.get(), x_range, denoised_range, latent, context, repeat,

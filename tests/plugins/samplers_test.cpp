@@ -173,8 +173,8 @@ TEST_CASE("names and parameters are checked, each error one line") {
     CHECK(error("euler", "karras", "schedule.rho=0") == "plugin parameter schedule.rho: 0 is not a number from 1 to 20");
     CHECK(error("euler", "karras", "rho=3") ==
           "plugin parameter rho=3: write KIND.NAME=VALUE, as sampler.eta=0.5");
-    CHECK(error("euler", "karras", "guidance.rho=3") ==
-          "plugin parameter guidance.rho=3: it must begin with sampler. or schedule.");
+    CHECK(error("euler", "karras", "upscale.rho=3") ==
+          "plugin parameter upscale.rho=3: it must begin with sampler., schedule. or guidance.");
     // The last one given counts.
     CHECK(registry->make_sampler("euler", "karras", std::vector<std::string>{"schedule.rho=9", "schedule.rho=7"}, {}));
 }

@@ -68,7 +68,7 @@ typedef struct pumice_control_step {
     pumice_node timesteps; /* n float32 numbers, may be fractional */
     pumice_node context;   /* {n, 1, tokens, context_channels} */
     pumice_node vector;    /* {n, 1, 1, vector_channels}; 0: none */
-    const pumice_node* kept; /* what was kept, in that order */
+    const pumice_node* kept; /* what was kept, in that order; one picture's repeated n times */
     uint32_t kept_count;
     uint32_t reserved; /* 0 */
     void* data;        /* the host's own */
