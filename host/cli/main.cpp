@@ -44,8 +44,9 @@ Expected<void> print_help(const CommandLine& line) {
     const Expected<Context> context = context_of(line);
     const Expected<Plugins> plugins =
         find_plugins(context ? *context : Context{line, {}, host::places_from_environment(get_variable)});
+    const std::vector<std::string_view> elsewhere = {"see pumice plugins list"};
     fmt::print("{}", plugins ? help_text("generate", {plugins->samplers(), plugins->schedules(), plugins->guidances()})
-                             : help_text("generate", {{"see pumice plugins list"}, {"see pumice plugins list"}}));
+                             : help_text("generate", {elsewhere, elsewhere, elsewhere}));
     return {};
 }
 

@@ -311,7 +311,7 @@ TEST_CASE("verdicts, what is off and marks that are damaged count as none") {
     fs::remove(off);
 
     const fs::path mark = folder.state() / "plugin-running-xxxxxx";
-    for (const std::string text : {std::string(), std::string("1test.none-00"), std::string(128, '1'), std::string(128, '\0'),
+    for (const std::string& text : {std::string(), std::string("1test.none-00"), std::string(128, '1'), std::string(128, '\0'),
                                    "1\x1b[2J" + std::string(124, '\0'), "0test.none-00" + std::string(115, '\0')}) {
         put(mark, text);
         const auto registry = make_registry(folder.options());
