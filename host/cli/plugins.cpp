@@ -120,7 +120,8 @@ Expected<Plugins> find_plugins(const Context& context) {
         if (level >= PUMICE_LOG_WARNING) fmt::print(stderr, "pumice: warning: {}\n", line);
     };
     HOST_ASSIGN(Plugins plugins, Plugins::find(options));
-    for (const Json& id : Json::parse(plugins.json())["crashed"])
+    const Json json = Json::parse(plugins.json());
+    for (const Json& id : json["crashed"])
         fmt::print(stderr, "pumice: the program ended while the code of plugin {0} ran; it is left out until pumice "
                            "plugins enable {0}\n",
                    id.get<std::string>());

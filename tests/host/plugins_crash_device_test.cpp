@@ -50,7 +50,8 @@ TEST_CASE("after a crash in a sampler the next start names it and leaves it out 
         CHECK(next.err.rfind("pumice: " + said + "pumice: --sampler: " + name + " is not one of ", 0) == 0);
         const Finished list = run(command({"plugins", "list", "--json"}));
         CHECK(list.err.empty());  // it is said once
-        for (const Json& plugin : Json::parse(list.out)["plugins"])
+        const Json crashes = Json::parse(list.out);
+        for (const Json& plugin : crashes["plugins"])
             if (plugin["id"] == id) CHECK(plugin["status"] == "crashed");
         CHECK(run(command({"plugins", "enable", id})).status == 0);
         const Json enabled = Json::parse(run(command({"plugins", "list", "--json"})).out);
