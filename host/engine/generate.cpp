@@ -1,23 +1,21 @@
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <numeric>
 
 #include <nlohmann/json.hpp>
 
 #include "engine/abi.hpp"
 #include "engine/objects.hpp"
+#include "plugins/plugin_pictures.hpp"
 
 namespace pumice {
 namespace {
 
 Result<std::shared_ptr<Sampler>> make_sampler(const EngineState& engine, const pumice_request& given) {
-    std::vector<std::string> params;
-    for (std::size_t i = 0; i < given.plugin_param_count; ++i) {
-        const char* param = given.plugin_params ? given.plugin_params[i] : nullptr;
-        if (!param) return Error{Code::invalid_argument, fmt::format("plugin_params[{}] is NULL", i)};
-        params.emplace_back(param);
-    }
+    PUMICE_ASSIGN(const auto params, abi::read_texts(given.plugin_params, given.plugin_param_count, "plugin_params"));
     PUMICE_ASSIGN(auto sampler, engine.plugins->make_sampler(abi::text_or_empty(given.sampler),
                                                              abi::text_or_empty(given.schedule), params, engine.log));
     return std::shared_ptr<Sampler>(std::move(sampler));
@@ -39,6 +37,59 @@ Result<TextToImageRequest> read_request(const EngineState& engine, const pumice_
     request.batch = given.batch;
     request.clip_skip = given.clip_skip;
     return request;
+}
+
+/// The image filters of a request. A parameter is given to those that have it; one that none has is an error.
+Result<std::vector<plugins::PluginMethod>> make_filters(const EngineState& engine, const pumice_request& given) {
+    PUMICE_ASSIGN(const auto names, abi::read_texts(given.filters, given.filter_count, "filters"));
+    PUMICE_ASSIGN(const auto params, abi::read_texts(given.plugin_params, given.plugin_param_count, "plugin_params"));
+    std::vector<plugins::PluginMethod> filters;
+    for (const std::string& name : names) {
+        PUMICE_ASSIGN(filters.emplace_back(), engine.plugins->make_method(plugins::kImageFilter, name, {}));
+    }
+    for (const std::string& text : params) {
+        PUMICE_ASSIGN(const auto param, plugins::parse_param(text));
+        if (param.kind != plugins::kImageFilter.name) continue;
+        bool used = false;
+        for (plugins::PluginMethod& filter : filters) {
+            const auto& all = filter.method.params;
+            const auto at = std::find_if(all.begin(), all.end(), [&](const auto& p) { return p.id == param.id; });
+            if (at == all.end()) continue;
+            PUMICE_ASSIGN(const auto values, plugins::resolve_params(filter.method, param.kind, std::span(&param, 1)));
+            const auto index = static_cast<std::size_t>(at - all.begin());
+            filter.params[index] = values[index];
+            used = true;
+        }
+        if (!used)
+            return Error{
+                Code::invalid_argument,
+                fmt::format("plugin parameter {}: no image filter of this request has it", text.substr(0, 80))};
+    }
+    return filters;
+}
+
+Status apply_filters(const pumice_model& model, const std::vector<plugins::PluginMethod>& filters,
+                     const pumice_request& given, std::vector<Image>& images) {
+    const EngineState& engine = *model.engine;
+    const std::atomic<bool>* cancel = given.cancel ? &given.cancel->set : nullptr;
+    const plugins::PictureServices services{.device = {engine.device, engine.kernels, model.model->precision(), cancel},
+                                            .step = {},
+                                            .check = [cancel]() -> Status {
+                                                if (cancel && *cancel) return Error{Code::cancelled, "cancelled"};
+                                                return {};
+                                            },
+                                            .log = engine.log,
+                                            .marker_folder = engine.plugins->marker_folder()};
+    for (const plugins::PluginMethod& filter : filters)
+        for (std::uint32_t i = 0; i < images.size(); ++i) {
+            Image& image = images[i];
+            PUMICE_ASSIGN(auto in, plugins::Picture::create(PUMICE_PICTURE_RGB8, image.width, image.height));
+            PUMICE_ASSIGN(auto out, plugins::Picture::create(PUMICE_PICTURE_RGB8, image.width, image.height));
+            std::memcpy(in.pixels(), image.rgb.data(), in.bytes());
+            PUMICE_TRY(plugins::run_image_filter(filter, services, in, out, i, given.seed + i));
+            std::memcpy(image.rgb.data(), out.pixels(), out.bytes());
+        }
+    return {};
 }
 
 RequestControl control_of(const pumice_request& given) {
@@ -95,11 +146,13 @@ std::string report(const pumice_model& model, const TextToImageResult& result, d
 
 Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumice_request& given) {
     PUMICE_ASSIGN(const TextToImageRequest request, read_request(*model.engine, given));
+    PUMICE_ASSIGN(const auto filters, make_filters(*model.engine, given));
     const std::lock_guard lock(model.engine->running);
     const auto begin = std::chrono::steady_clock::now();
     model.engine->device->allocator().reset_peaks();
     PUMICE_ASSIGN(TextToImageResult result, text_to_image(*model.model, request, control_of(given)));
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    PUMICE_TRY(apply_filters(model, filters, given, result.images));
     auto images = std::make_unique<pumice_images>();
     images->report = report(model, result, seconds);
     images->all = std::move(result.images);

@@ -8,20 +8,9 @@
 
 #include "base/log.hpp"
 #include "diffusion/sampler.hpp"
-#include "plugins/library.hpp"
-#include "plugins/params.hpp"
+#include "plugins/plugin_method.hpp"
 
 namespace pumice::plugins {
-
-/// A sampler or schedule of a loaded library, with values for its parameters.
-struct PluginMethod {
-    std::string id;  ///< of the plugin
-    std::shared_ptr<Library> library;
-    std::uint32_t plugin = 0;  ///< in the library
-    std::uint32_t index = 0;   ///< in the plugin's extension
-    Method method;
-    std::vector<ParamValue> params;
-};
 
 /// The levels that a schedule gives, checked with check_sigmas. Code::invalid_argument for steps outside
 /// 1…table.size(); a plugin's errors begin with its id.

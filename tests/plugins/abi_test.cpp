@@ -175,14 +175,15 @@ AT(pumice_shape, h, 4);
 AT(pumice_shape, w, 8);
 AT(pumice_shape, c, 12);
 
-SIZE(pumice_linear_options, 24);
+SIZE(pumice_linear_options, 28);
 AT(pumice_linear_options, weight, 4);
 AT(pumice_linear_options, bias, 8);
 AT(pumice_linear_options, residual, 12);
 AT(pumice_linear_options, activation, 16);
 AT(pumice_linear_options, slope, 20);
+AT(pumice_linear_options, float32, 24);
 
-SIZE(pumice_conv2d_options, 48);
+SIZE(pumice_conv2d_options, 52);
 AT(pumice_conv2d_options, weight, 4);
 AT(pumice_conv2d_options, bias, 8);
 AT(pumice_conv2d_options, residual, 12);
@@ -194,10 +195,25 @@ AT(pumice_conv2d_options, pad_bottom, 32);
 AT(pumice_conv2d_options, pad_right, 36);
 AT(pumice_conv2d_options, activation, 40);
 AT(pumice_conv2d_options, slope, 44);
+AT(pumice_conv2d_options, float32, 48);
 
 SIZE(pumice_graph_term, 8);
 AT(pumice_graph_term, x, 0);
 AT(pumice_graph_term, weight, 4);
+
+SIZE(pumice_resample_options, 52);
+AT(pumice_resample_options, method, 4);
+AT(pumice_resample_options, rows, 8);
+AT(pumice_resample_options, columns, 12);
+AT(pumice_resample_options, window, 16);
+AT(pumice_resample_options, in_rows, 20);
+AT(pumice_resample_options, in_columns, 24);
+AT(pumice_resample_options, in_y, 28);
+AT(pumice_resample_options, in_x, 32);
+AT(pumice_resample_options, out_rows, 36);
+AT(pumice_resample_options, out_columns, 40);
+AT(pumice_resample_options, out_y, 44);
+AT(pumice_resample_options, out_x, 48);
 
 SIZE(pumice_graph_info, 32);
 AT(pumice_graph_info, precision, 4);

@@ -174,7 +174,8 @@ TEST_CASE("names and parameters are checked, each error one line") {
     CHECK(error("euler", "karras", "rho=3") ==
           "plugin parameter rho=3: write KIND.NAME=VALUE, as sampler.eta=0.5");
     CHECK(error("euler", "karras", "guidance.rho=3") ==
-          "plugin parameter guidance.rho=3: it must begin with sampler. or schedule.");
+          "plugin parameter guidance.rho=3: it must begin with one of sampler., schedule., upscaler., preprocessor., "
+          "image_filter.");
     // The last one given counts.
     CHECK(registry->make_sampler("euler", "karras", std::vector<std::string>{"schedule.rho=9", "schedule.rho=7"}, {}));
 }

@@ -98,5 +98,6 @@ void sampler_cases(Suite&);
 void text_cases(Suite&);
 void sd1_cases(Suite&);
 void e2e_cases(Suite&);
+void upscale_cases(Suite&);
 
 }  // namespace pumice::goldens
