@@ -37,15 +37,18 @@ Expected<Context> context_of(CommandLine line) {
 
 /// The names of samplers and schedules are the plugins' to tell; help does not fail where they cannot be had.
 Expected<void> print_help(const CommandLine& line) {
-    if (line.help_of != "generate") {
+    if (line.help_of != "generate" && line.help_of != "upscale" && line.help_of != "preprocess") {
         fmt::print("{}", help_text(line.help_of));
         return {};
     }
     const Expected<Context> context = context_of(line);
     const Expected<Plugins> plugins =
         find_plugins(context ? *context : Context{line, {}, host::places_from_environment(get_variable)});
-    fmt::print("{}", plugins ? help_text("generate", {plugins->samplers(), plugins->schedules(), plugins->guidances()})
-                             : help_text("generate", {{"see pumice plugins list"}, {"see pumice plugins list"}}));
+    const std::vector<std::string_view> none = {"see pumice plugins list"};
+    fmt::print("{}", plugins ? help_text(line.help_of, {plugins->samplers(), plugins->schedules(), plugins->guidances(),
+                                                        plugins->upscalers(), plugins->preprocessors(),
+                                                        plugins->image_filters()})
+                             : help_text(line.help_of, {none, none, none, none, none, none}));
     return {};
 }
 
@@ -61,6 +64,14 @@ Expected<void> run(int argc, const char* const* argv) {
         case CommandLine::Command::generate: {
             HOST_ASSIGN(const Context context, context_of(line));
             return run_generate(context);
+        }
+        case CommandLine::Command::upscale: {
+            HOST_ASSIGN(const Context context, context_of(line));
+            return run_upscale(context);
+        }
+        case CommandLine::Command::preprocess: {
+            HOST_ASSIGN(const Context context, context_of(line));
+            return run_preprocess(context);
         }
         case CommandLine::Command::plugins_list: {
             HOST_ASSIGN(const Context context, context_of(line));

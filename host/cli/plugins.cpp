@@ -30,13 +30,6 @@ std::vector<PluginFolder> plugin_folders(const Context& context) {
     return folders;
 }
 
-Expected<void> check_name(const std::optional<std::string>& name, const std::string& where,
-                          const std::vector<std::string_view>& known) {
-    if (!name || std::find(known.begin(), known.end(), *name) != known.end()) return {};
-    return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{}: {} is not one of {}{}", where, host::shown(*name),
-                                                        fmt::join(known, ", "), host::did_you_mean(*name, known))};
-}
-
 /// Whether any plugin, or the one that brings `name`, has the parameter "KIND.ID".
 bool has_param(const Json& plugins, const std::string& key, const std::string& name) {
     const std::size_t dot = key.find('.');
@@ -73,7 +66,7 @@ std::string params_text(const Json& method) {
     return fmt::format("{}", fmt::join(texts, ", "));
 }
 
-/// The samplers, the schedules or the like of the plugins in use, each name once.
+/// The samplers, the schedules, ... of the plugins in use, each name once.
 std::string methods_table(const Json& json, const char* list, const char* heading) {
     std::vector<std::vector<std::string>> rows = {{heading, "plugin", "parameters"}};
     for (const Json& name : json[list])
@@ -102,33 +95,46 @@ Expected<Plugins> find_plugins(const Context& context) {
     };
     HOST_ASSIGN(Plugins plugins, Plugins::find(options));
     for (const Json& id : Json::parse(plugins.json())["crashed"])
-        fmt::print(stderr, "pumice: the program ended while the code of plugin {0} ran; it is left out until pumice "
-                           "plugins enable {0}\n",
+        fmt::print(stderr,
+                   "pumice: the program ended while the code of plugin {0} ran; it is left out until pumice "
+                   "plugins enable {0}\n",
                    id.get<std::string>());
     return plugins;
 }
 
+Expected<void> check_name(const std::string& name, const std::string& where,
+                          const std::vector<std::string_view>& known) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) return {};
+    return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{}: {} is not one of {}{}", where, host::shown(name),
+                                                        fmt::join(known, ", "), host::did_you_mean(name, known))};
+}
+
 Expected<void> check_plugin_names(const Context& context, const Plugins& plugins) {
     const host::Settings& s = context.settings;
-    HOST_TRY(check_name(s.sampler, s.sampler_from, plugins.samplers()));
-    HOST_TRY(check_name(s.schedule, s.schedule_from, plugins.schedules()));
+    if (s.sampler) HOST_TRY(check_name(*s.sampler, s.sampler_from, plugins.samplers()));
+    if (s.schedule) HOST_TRY(check_name(*s.schedule, s.schedule_from, plugins.schedules()));
     auto guidances = plugins.guidances();
     guidances.insert(guidances.begin(), "none");
-    return check_name(s.guidance, s.guidance_from, guidances);
+    if (s.guidance) HOST_TRY(check_name(*s.guidance, s.guidance_from, guidances));
+    for (const std::string& filter : context.line.filters)
+        HOST_TRY(check_name(filter, "--filter", plugins.image_filters()));
+    return {};
 }
 
 Expected<std::vector<std::string>> plugin_params(const Context& context, const Plugins& plugins,
-                                                 const Request& request) {
+                                                 const std::vector<UsedMethod>& used) {
     std::vector<std::string> params;
     const Json json = Json::parse(plugins.json());
     for (const auto& [key, value] : context.settings.plugin_params) {
         if (!has_param(json, key, ""))
-            return Failure{PUMICE_INVALID_ARGUMENT,
-                           fmt::format("plugin_params.{}: no plugin has such a parameter; see pumice plugins list", key)};
-        const std::string& name = key.rfind("sampler.", 0) == 0    ? request.sampler
-                                  : key.rfind("schedule.", 0) == 0 ? request.schedule
-                                                                   : request.guidance;
-        if (!name.empty() && has_param(json, key, name)) params.push_back(key + "=" + value);
+            return Failure{
+                PUMICE_INVALID_ARGUMENT,
+                fmt::format("plugin_params.{}: no plugin has such a parameter; see pumice plugins list", key)};
+        const std::string& of = key;
+        if (std::any_of(used.begin(), used.end(), [&](const UsedMethod& method) {
+                return of.rfind(method.kind + ".", 0) == 0 && has_param(json, of, method.name);
+            }))
+            params.push_back(key + "=" + value);
     }
     for (const auto& [key, value] : context.settings.given_plugin_params) params.push_back(key + "=" + value);
     return params;
@@ -147,8 +153,15 @@ Expected<void> run_plugins_list(const Context& context) {
         for (const char* key : {"id", "version", "kinds", "place", "status", "reason"})
             row.push_back(plugin[key].get<std::string>());
     }
-    fmt::print("{}\n{}\n{}\n{}", table_text(std::move(rows)), methods_table(json, "samplers", "sampler"),
-               methods_table(json, "schedules", "schedule"), methods_table(json, "guidances", "guidance"));
+    fmt::print("{}", table_text(std::move(rows)));
+    for (const auto& [list, heading] : {std::pair{"samplers", "sampler"},
+                                        {"schedules", "schedule"},
+                                        {"guidances", "guidance"},
+                                         {"controls", "control"},
+                                         {"upscalers", "upscaler"},
+                                        {"preprocessors", "preprocessor"},
+                                        {"image_filters", "image filter"}})
+        if (!json[list].empty()) fmt::print("\n{}", methods_table(json, list, heading));
     return {};
 }
 

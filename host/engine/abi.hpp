@@ -6,6 +6,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -73,6 +74,17 @@ pumice_status guard(pumice_error* error, Work&& work) {
 using LogCallback = void (*)(void*, pumice_log_level, const char*);
 /// Silent without a callback.
 Log log_to(LogCallback callback, void* user);
+
+/// An array of texts from the caller; `name` stands in errors.
+inline Result<std::vector<std::string>> read_texts(const char* const* texts, std::size_t count, const char* name) {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < count; ++i) {
+        const char* text = texts ? texts[i] : nullptr;
+        if (!text) return Error{Code::invalid_argument, fmt::format("{}[{}] is NULL", name, i)};
+        all.emplace_back(text);
+    }
+    return all;
+}
 
 inline std::string text_or_empty(const char* text) {
     return text ? text : "";

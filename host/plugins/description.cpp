@@ -37,6 +37,7 @@ Json methods_json(const std::vector<Method>& methods) {
         Json json = {{"name", m.name}, {"label", m.label}, {"help", m.help}, {"flags", m.flags}};
         if (!m.schedule.empty()) json["schedule"] = m.schedule;
         if (m.calls_per_step != 1) json["calls_per_step"] = m.calls_per_step;
+        if (m.scale != 0) json["scale"] = m.scale;
         json["params"] = params_json(m.params);
         list.push_back(std::move(json));
     }
@@ -73,6 +74,7 @@ std::vector<Method> read_methods(const nlohmann::json& list) {
         json.at("flags").get_to(m.flags);
         m.schedule = json.value("schedule", "");
         m.calls_per_step = json.value("calls_per_step", 1u);
+        m.scale = json.value("scale", 0.0);
         for (const auto& param : json.at("params")) m.params.push_back(read_param(param));
         methods.push_back(std::move(m));
     }
@@ -83,21 +85,16 @@ std::vector<Method> read_methods(const nlohmann::json& list) {
 
 std::string Description::kinds() const {
     std::string kinds;
-    for (const auto& [list, kind] : {std::pair{&samplers, "sampler"}, {&schedules, "schedule"}, {&guidances, "guidance"}})
-        if (!list->empty()) kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
+    for (const Kind& kind : kKinds)
+        if (!(this->*kind.list).empty()) kinds += (kinds.empty() ? "" : ", ") + std::string(kind.name);
     return kinds;
 }
 
 Json to_json(const Description& d) {
-    return {{"id", d.id},
-            {"name", d.name},
-            {"version", d.version},
-            {"vendor", d.vendor},
-            {"licence", d.licence},
-            {"description", d.description},
-            {"samplers", methods_json(d.samplers)},
-            {"schedules", methods_json(d.schedules)},
-            {"guidances", methods_json(d.guidances)}};
+    Json json = {{"id", d.id},         {"name", d.name},       {"version", d.version},
+                 {"vendor", d.vendor}, {"licence", d.licence}, {"description", d.description}};
+    for (const Kind& kind : kKinds) json[kind.plural] = methods_json(d.*kind.list);
+    return json;
 }
 
 Result<Description> description_from_json(const nlohmann::json& json) {
@@ -109,10 +106,7 @@ Result<Description> description_from_json(const nlohmann::json& json) {
         json.at("vendor").get_to(d.vendor);
         json.at("licence").get_to(d.licence);
         json.at("description").get_to(d.description);
-        d.samplers = read_methods(json.at("samplers"));
-        d.schedules = read_methods(json.at("schedules"));
-        // Kept by a version that knew fewer kinds: absent.
-        if (json.contains("guidances")) d.guidances = read_methods(json.at("guidances"));
+        for (const Kind& kind : kKinds) d.*kind.list = read_methods(json.at(kind.plural));
         return d;
     } catch (const nlohmann::json::exception& e) {
         return Error{Code::bad_format, std::string("not a plugin's description: ") + e.what()};

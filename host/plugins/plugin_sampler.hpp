@@ -8,25 +8,9 @@
 
 #include "base/log.hpp"
 #include "diffusion/sampler.hpp"
-#include "plugins/library.hpp"
-#include "plugins/params.hpp"
+#include "plugins/plugin_method.hpp"
 
 namespace pumice::plugins {
-
-/// A sampler, schedule or the like of a loaded library, with values for its parameters.
-struct PluginMethod {
-    std::string id;  ///< of the plugin
-    std::shared_ptr<Library> library;
-    std::uint32_t plugin = 0;  ///< in the library
-    std::uint32_t index = 0;   ///< in the plugin's extension
-    Method method;
-    std::vector<ParamValue> params;
-};
-
-/// Its parameters as a plugin gets them; they point into the method.
-std::vector<pumice_param_value> values_of(const PluginMethod&);
-/// The error with the plugin's id before it.
-Error of_plugin(const PluginMethod&, Error);
 
 /// The levels that a schedule gives, checked with check_sigmas. Code::invalid_argument for steps outside
 /// 1…table.size(); a plugin's errors begin with its id.

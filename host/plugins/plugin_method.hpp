@@ -1,0 +1,28 @@
+// A method of a loaded plugin, ready to be run.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plugins/library.hpp"
+#include "plugins/params.hpp"
+
+namespace pumice::plugins {
+
+/// A sampler, schedule, upscaler, ... of a loaded library, with values for its parameters.
+struct PluginMethod {
+    std::string id;  ///< of the plugin
+    std::shared_ptr<Library> library;
+    std::uint32_t plugin = 0;  ///< in the library
+    std::uint32_t index = 0;   ///< in the plugin's extension
+    Method method;
+    std::vector<ParamValue> params;
+
+    /// As the plugin is given them; the texts are this object's.
+    std::vector<pumice_param_value> values() const;
+    /// An error of it: begins with its id.
+    Error error(Error error) const;
+};
+
+}  // namespace pumice::plugins
