@@ -32,12 +32,26 @@ KernelCache::~KernelCache() {
     for (auto& [key, pipeline] : pipelines_) destroy_pipeline(*device_, *pipeline);
 }
 
+void KernelCache::add_module(const std::string& name, std::vector<std::uint32_t> words) {
+    const std::lock_guard lock(mutex_);
+    modules_.try_emplace(name, std::move(words));
+}
+
+bool KernelCache::has_module(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return modules_.contains(name);
+}
+
 void KernelCache::set_source_folder(std::filesystem::path folder) { source_folder_ = std::move(folder); }
 
 Result<Pipeline> KernelCache::create(const KernelKey& key) {
     std::vector<std::uint32_t> compiled;
     std::span<const std::uint32_t> words = embedded_shader(key.module);
-    if (!source_folder_.empty()) {
+    if (words.empty()) {
+        const std::lock_guard lock(mutex_);
+        if (const auto it = modules_.find(key.module); it != modules_.end()) words = it->second;
+    }
+    if (!source_folder_.empty() && !has_module(key.module)) {
         const auto file = source_folder_ / (key.module.substr(0, key.module.find('.')) + ".comp");
         PUMICE_ASSIGN(const auto variants, parse_shader_variants(file));
         const auto variant = std::find_if(variants.begin(), variants.end(),

@@ -41,6 +41,10 @@ public:
     KernelCache& operator=(const KernelCache&) = delete;
 
     Result<const Pipeline*> get(const KernelKey&);
+    /// SPIR-V under a name that no other module has, from here on as if it were built in. A name that is there already
+    /// stays what it is.
+    void add_module(const std::string& name, std::vector<std::uint32_t> words);
+    bool has_module(const std::string& name);
     /// Compiles the listed kernels on several threads; get() then only looks up.
     Status prepare(std::span<const KernelKey>);
     /// For developers: modules are compiled from `folder`/*.comp when first asked for, instead of the embedded ones.
@@ -52,6 +56,7 @@ private:
     std::filesystem::path source_folder_;
     std::mutex mutex_;
     std::map<KernelKey, std::unique_ptr<Pipeline>> pipelines_;
+    std::map<std::string, std::vector<std::uint32_t>> modules_;  ///< added; never removed
 };
 
 }  // namespace pumice

@@ -71,6 +71,27 @@ bool skipped(const std::vector<std::string>& names, const std::vector<std::vecto
     });
 }
 
+shaderc::CompileOptions compile_options() {
+    shaderc::CompileOptions options;
+    options.SetTargetEnvironment(shaderc_target_env_vulkan, shaderc_env_version_vulkan_1_2);
+    options.SetTargetSpirv(shaderc_spirv_version_1_5);
+    options.SetSourceLanguage(shaderc_source_language_glsl);
+    options.SetOptimizationLevel(shaderc_optimization_level_performance);
+    return options;
+}
+
+Result<std::vector<std::uint32_t>> compile(const std::string& text, const std::string& name,
+                                           const shaderc::CompileOptions& options) {
+    const shaderc::Compiler compiler;
+    const auto result = compiler.CompileGlslToSpv(text, shaderc_compute_shader, name.c_str(), options);
+    if (result.GetCompilationStatus() != shaderc_compilation_status_success) {
+        std::string message = result.GetErrorMessage();
+        const bool extension = message.find("extension not supported") != std::string::npos;
+        return Error{extension ? Code::unsupported : Code::bad_format, std::move(message)};
+    }
+    return std::vector<std::uint32_t>(result.cbegin(), result.cend());
+}
+
 }  // namespace
 
 Result<std::vector<ShaderVariant>> parse_shader_variants(const std::filesystem::path& file) {
@@ -127,23 +148,17 @@ Result<std::vector<ShaderVariant>> parse_shader_variants(const std::filesystem::
 Result<std::vector<std::uint32_t>> compile_shader(const std::filesystem::path& file, const ShaderVariant& variant,
                                                   const std::filesystem::path& include_folder) {
     PUMICE_ASSIGN(const std::string text, read_text(file));
-    shaderc::CompileOptions options;
-    options.SetTargetEnvironment(shaderc_target_env_vulkan, shaderc_env_version_vulkan_1_2);
-    options.SetTargetSpirv(shaderc_spirv_version_1_5);
-    options.SetSourceLanguage(shaderc_source_language_glsl);
-    options.SetOptimizationLevel(shaderc_optimization_level_performance);
+    shaderc::CompileOptions options = compile_options();
     options.SetWarningsAsErrors();
     options.SetIncluder(std::make_unique<FolderIncluder>(include_folder));
     for (const auto& [name, value] : variant.defines) options.AddMacroDefinition(name, value);
+    auto words = compile(text, file.string(), options);
+    if (!words) words.error().message = variant.name + ":\n" + words.error().message;
+    return words;
+}
 
-    const shaderc::Compiler compiler;
-    const auto result = compiler.CompileGlslToSpv(text, shaderc_compute_shader, file.string().c_str(), options);
-    if (result.GetCompilationStatus() != shaderc_compilation_status_success) {
-        const std::string message = result.GetErrorMessage();
-        const bool extension = message.find("extension not supported") != std::string::npos;
-        return Error{extension ? Code::unsupported : Code::bad_format, variant.name + ":\n" + message};
-    }
-    return std::vector<std::uint32_t>(result.cbegin(), result.cend());
+Result<std::vector<std::uint32_t>> compile_glsl(const std::string& text, const std::string& name) {
+    return compile(text, name, compile_options());
 }
 
 }  // namespace pumice

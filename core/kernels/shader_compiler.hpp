@@ -30,4 +30,8 @@ Result<std::vector<ShaderVariant>> parse_shader_variants(const std::filesystem::
 Result<std::vector<std::uint32_t>> compile_shader(const std::filesystem::path& file, const ShaderVariant& variant,
                                                   const std::filesystem::path& include_folder);
 
+/// Compiles a text to SPIR-V as above; `name` stands for its file in messages. `#include` finds nothing.
+/// Code::bad_format with shaderc's lines.
+Result<std::vector<std::uint32_t>> compile_glsl(const std::string& text, const std::string& name);
+
 }  // namespace pumice

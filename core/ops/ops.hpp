@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -15,7 +16,12 @@
 
 namespace pumice::ops {
 
-enum class Activation : std::uint32_t { none = 0, silu = 1, gelu = 2, quick_gelu = 3 };
+/// 4 is the kernels' GEGLU; values from 16 on are the bits of a leaky ReLU's slope.
+enum class Activation : std::uint32_t { none = 0, silu = 1, gelu = 2, quick_gelu = 3, relu = 5 };
+/// x, or slope * x below 0.
+constexpr Activation leaky_relu(float slope) {
+    return slope == 0 ? Activation::relu : static_cast<Activation>(std::bit_cast<std::uint32_t>(slope));
+}
 
 struct LinearOptions {
     const Weight* bias = nullptr;          ///< vector [n]
@@ -73,10 +79,31 @@ TensorId attention(Graph&, TensorId q, TensorId k, TensorId v, const AttentionOp
 /// Nearest neighbour to out_h x out_w: source pixel = floor(i * in / out).
 TensorId upsample_nearest(Graph&, TensorId x, std::uint32_t out_h, std::uint32_t out_w);
 
+enum class Resampling : std::uint32_t { bicubic = 0, lanczos = 1 };
+/// x is rows [in_y, in_y + h) and columns [in_x, in_x + w) of a picture of in_h x in_w; what is made is rows [out_y,
+/// out_y + rows) and columns [out_x, out_x + columns) of that picture at out_h x out_w.
+struct ResampleWindow {
+    std::uint32_t in_h, in_w, in_y, in_x, out_h, out_w, out_y, out_x;
+};
+/// Bicubic (Keys 1981, "Cubic Convolution Interpolation for Digital Image Processing", a = -0.5) or Lanczos of three
+/// lobes (Duchon 1979), columns first; widened when it makes smaller, weights of samples inside the picture summing to
+/// 1, as Pillow's. Computed in float32.
+TensorId resample(Graph&, TensorId x, std::uint32_t rows, std::uint32_t columns, Resampling, const ResampleWindow&);
+TensorId resample(Graph&, TensorId x, std::uint32_t rows, std::uint32_t columns, Resampling);
+
+/// Shi et al. 2016 (arXiv 1609.05158): {n, h, w, channels r r} (padded) to {n, h r, w r, channels} (padded with zeros);
+/// channel c r r + i r + j is pixel (i, j) of a cell.
+TensorId pixel_shuffle(Graph&, TensorId x, std::uint32_t r, std::uint32_t channels);
+/// The other way; h and w are multiples of r.
+TensorId pixel_unshuffle(Graph&, TensorId x, std::uint32_t r, std::uint32_t channels);
+
 /// Channels of a, then of b.
 TensorId concat(Graph&, TensorId a, TensorId b);
 
 TensorId activation(Graph&, TensorId x, Activation);
+/// x, or slopes[channel] * x below 0 (He et al. 2015, arXiv 1502.01852). slopes: a vector of x's channels, or fewer: those
+/// beyond, padding, have slope 0.
+TensorId prelu(Graph&, TensorId x, const Weight& slopes);
 
 /// out = sum of weight[i] * x[i] (1 to 4 terms of one shape, f32; 8 where combines_eight), written to `out` if given, which may be one of the
 /// terms. add, subtract, scale and lerp are cases of it.

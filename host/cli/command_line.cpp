@@ -1,8 +1,10 @@
 #include "cli/command_line.hpp"
 
 #include <charconv>
+#include <cmath>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include <fmt/format.h>
@@ -31,6 +33,24 @@ Given add(CLI::App& app, const char* names) {
     return {app.add_option(names)->expected(1)->type_size(1)->take_last()};
 }
 
+/// One that may be given several times.
+Given add_all(CLI::App& app, const char* names) {
+    return {app.add_option(names)->expected(1)->type_size(1)->take_all()};
+}
+
+/// The parameters of plugins that a command was given.
+Expected<void> read_params(const Given& params, host::Settings& settings) {
+    for (const std::string& text : params.option->results()) {
+        const std::size_t equals = text.find('=');
+        if (equals == std::string::npos || equals == 0)
+            return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("--plugin-param: {} is not KIND.NAME=VALUE, as "
+                                                                "sampler.eta=0.5",
+                                                                host::shown(text))};
+        settings.given_plugin_params[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+    return {};
+}
+
 /// The options and the commands of one program or command.
 struct Parser {
     CLI::App* app;
@@ -46,14 +66,16 @@ struct Parser {
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, output, config, params;
+    Given prompt, output, config, params, filters, controls;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
           prompt(add(*app, "-p,--prompt")),
           output(add(*app, "-o,--output")),
           config(add(*app, "--config")),
-          params{app->add_option("--plugin-param")->expected(1)->type_size(1)->take_all()} {
+          params(add_all(*app, "--plugin-param")),
+          filters(add_all(*app, "--filter")),
+          controls(add_all(*app, "--control")) {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
                                           {"--negative", "-n,--negative"},
                                           {"--width", "-W,--width"},
@@ -75,18 +97,6 @@ struct Generate : Parser {
         app->add_flag("--safe-mode", line.safe_mode);
     }
 
-    Expected<void> read_params() {
-        for (const std::string& text : params.option->results()) {
-            const std::size_t equals = text.find('=');
-            if (equals == std::string::npos || equals == 0)
-                return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("--plugin-param: {} is not KIND.NAME=VALUE, as "
-                                                                    "sampler.eta=0.5",
-                                                                    host::shown(text))};
-            line.settings.given_plugin_params[text.substr(0, equals)] = text.substr(equals + 1);
-        }
-        return {};
-    }
-
     Expected<void> read() {
         line.command = Command::generate;
         line.prompt = prompt.text();
@@ -95,9 +105,104 @@ struct Generate : Parser {
         for (const auto& [name, given] : settings)
             if (const auto text = given.text())
                 HOST_TRY(host::set_from_text(line.settings, *host::find_flag(name), *text, name));
-        HOST_TRY(read_params());
+        HOST_TRY(read_params(params, line.settings));
+        line.filters = filters.option->results();
+        for (const std::string& text : controls.option->results()) {
+            HOST_ASSIGN(ControlOption control, parse_control(text));
+            line.controls.push_back(std::move(control));
+        }
         if (!line.prompt)
             return Failure{PUMICE_INVALID_ARGUMENT, "generate needs a prompt: -p \"what the picture shows\""};
+        return {};
+    }
+};
+
+/// A number that an option was given.
+template <class Number>
+Expected<void> read_number(const Given& given, const char* name, double least, double most, Number& out) {
+    const auto text = given.text();
+    if (!text) return {};
+    double value = 0;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+    const bool whole = std::is_integral_v<Number>;
+    if (error != std::errc() || end != text->data() + text->size() || !(value >= least && value <= most) ||
+        (whole && value != std::floor(value)))
+        return Failure{PUMICE_INVALID_ARGUMENT,
+                       fmt::format("{}: {} is not a {} from {} to {}", name, host::shown(*text),
+                                   whole ? "whole number" : "number", least, most)};
+    out = static_cast<Number>(value);
+    return {};
+}
+
+/// What upscale and preprocess share.
+struct PictureCommand : Parser {
+    CommandLine& line;
+    Given output, config, params, device, precision;
+    PictureCommand(CLI::App& program, const char* name, CommandLine& to)
+        : Parser(program.add_subcommand(name)),
+          line(to),
+          output(add(*app, "-o,--output")),
+          config(add(*app, "--config")),
+          params(add_all(*app, "--plugin-param")),
+          device(add(*app, "--device")),
+          precision(add(*app, "--precision")) {
+        app->add_flag("--json", line.json);
+        app->add_flag("-q,--quiet", line.quiet);
+        app->add_flag("--safe-mode", line.safe_mode);
+    }
+    Expected<void> read_shared(Command command) {
+        line.command = command;
+        line.output = output.text();
+        line.config = config.text();
+        for (const auto& [name, given] : {std::pair{"--device", &device}, {"--precision", &precision}})
+            if (const auto text = given->text())
+                HOST_TRY(host::set_from_text(line.settings, *host::find_flag(name), *text, name));
+        return read_params(params, line.settings);
+    }
+};
+
+struct Upscale : PictureCommand {
+    Given upscaler, model, scale, picture;
+    Upscale(CLI::App& program, CommandLine& to)
+        : PictureCommand(program, "upscale", to),
+          upscaler(add(*app, "--upscaler")),
+          model(add(*app, "-m,--model")),
+          scale(add(*app, "--scale")),
+          picture(add(*app, "picture")) {}
+    Expected<void> read() {
+        HOST_TRY(read_shared(Command::upscale));
+        line.method = upscaler.text().value_or("");
+        line.upscaler_model = model.text().value_or("");
+        HOST_TRY(read_number(scale, "--scale", 0.0625, 64, line.scale));
+        if (!picture.text()) return Failure{PUMICE_INVALID_ARGUMENT, "upscale needs a picture: a PNG file"};
+        line.picture = *picture.text();
+        if (line.method.empty() && line.upscaler_model.empty())
+            return Failure{PUMICE_INVALID_ARGUMENT,
+                           "upscale needs --model FILE, or --upscaler NAME: lanczos, bicubic, …"};
+        return {};
+    }
+};
+
+struct Preprocess : PictureCommand {
+    Given width, height, seed, method, picture;
+    Preprocess(CLI::App& program, CommandLine& to)
+        : PictureCommand(program, "preprocess", to),
+          width(add(*app, "-W,--width")),
+          height(add(*app, "-H,--height")),
+          seed(add(*app, "--seed")),
+          method(add(*app, "name")),
+          picture(add(*app, "picture")) {}
+    Expected<void> read() {
+        HOST_TRY(read_shared(Command::preprocess));
+        HOST_TRY(read_number(width, "--width", 1, 65536, line.width));
+        HOST_TRY(read_number(height, "--height", 1, 65536, line.height));
+        HOST_TRY(read_number(seed, "--seed", 0, 9007199254740992, line.seed));
+        if (!method.text())
+            return Failure{PUMICE_INVALID_ARGUMENT, "preprocess needs the name of a preprocessor: canny, pose, …"};
+        line.method = *method.text();
+        line.picture = picture.text().value_or("");
+        if (line.picture.empty() && (line.width == 0 || line.height == 0))
+            return Failure{PUMICE_INVALID_ARGUMENT, "preprocess needs a picture, a PNG file, or --width and --height"};
         return {};
     }
 };
@@ -134,6 +239,8 @@ struct Program {
     bool version = false;
     Parser root{&app};
     Generate generate{app, line};
+    Upscale upscale{app, line};
+    Preprocess preprocess{app, line};
     Parser devices{app.add_subcommand("devices")};
     Parser models{app.add_subcommand("models")};
     Parser inspect{models.app->add_subcommand("inspect")};
@@ -165,10 +272,10 @@ struct Program {
     Expected<CommandLine> read() {
         if (version) return of(Command::version);
         const std::pair<const Parser*, const char*> inner_first[] = {
-            {&inspect, "inspect"},         {&models, "models"},           {&devices, "devices"},
-            {&generate, "generate"},       {&plugins_list, "plugins"},    {&plugins_enable, "plugins"},
-            {&plugins_disable, "plugins"}, {&plugins_verify, "verify"},   {&plugins, "plugins"},
-            {&root, ""}};
+            {&inspect, "inspect"},         {&models, "models"},         {&devices, "devices"},
+            {&generate, "generate"},       {&upscale, "upscale"},       {&preprocess, "preprocess"},
+            {&plugins_list, "plugins"},    {&plugins_enable, "plugins"}, {&plugins_disable, "plugins"},
+            {&plugins_verify, "verify"},   {&plugins, "plugins"},       {&root, ""}};
         for (const auto& [parser, name] : inner_first)
             if (parser->help) return help_of(name);
         for (const auto& [parser, name] : inner_first)
@@ -176,6 +283,14 @@ struct Program {
                 return unexpected(*parser->app, rest.front());
         if (generate.app->parsed()) {
             HOST_TRY(generate.read());
+            return line;
+        }
+        if (upscale.app->parsed()) {
+            HOST_TRY(upscale.read());
+            return line;
+        }
+        if (preprocess.app->parsed()) {
+            HOST_TRY(preprocess.read());
             return line;
         }
         if (devices.app->parsed()) return of(Command::devices);

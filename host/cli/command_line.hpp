@@ -3,7 +3,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "cli/control_option.hpp"
 #include "config/settings.hpp"
 #include "pumice/pumice.hpp"
 
@@ -14,6 +16,8 @@ struct CommandLine {
         help,
         version,
         generate,
+        upscale,
+        preprocess,
         devices,
         inspect,
         plugins_list,
@@ -21,14 +25,23 @@ struct CommandLine {
         plugins_disable,
         plugins_verify
     } command = Command::help;
-    std::string help_of;      ///< Command::help: "", "generate", "devices", "models", "inspect", "plugins", "verify"
+    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify"
+    std::string help_of;
     host::Settings settings;  ///< of generate
     std::optional<std::string> prompt;
-    std::optional<std::string> output;  ///< -o
-    std::optional<std::string> config;  ///< --config
-    std::string file;                   ///< of inspect
-    std::string plugin;                 ///< id, of plugins enable and disable; file, folder or id, of plugins verify
-    double seconds = 0;                 ///< of plugins verify: how long a check may take; 0: as usual
+    std::optional<std::string> output;    ///< -o
+    std::optional<std::string> config;    ///< --config
+    std::string file;                     ///< of inspect
+    std::string plugin;                   ///< id, of plugins enable and disable; file, folder or id, of plugins verify
+    double seconds = 0;                   ///< of plugins verify: how long a check may take; 0: as usual
+    std::vector<ControlOption> controls;  ///< of generate: --control
+    std::vector<std::string> filters;     ///< of generate: --filter
+    std::string picture;                  ///< of upscale and preprocess: the file that is read; empty: none
+    std::string method;                   ///< the name of the preprocessor; --upscaler, or empty
+    std::string upscaler_model;           ///< upscale --model
+    double scale = 0;                     ///< upscale --scale; 0: not given
+    std::uint32_t width = 0, height = 0;  ///< of preprocess; 0: not given
+    std::uint64_t seed = 0;               ///< of preprocess
     bool json = false, quiet = false;
     bool safe_mode = false;    ///< the plugins that come with Pumice alone
     bool probe_again = false;  ///< of plugins list

@@ -27,14 +27,6 @@ double seconds_since(Clock::time_point begin) {
     return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-pumice_precision precision_of(const host::Settings& settings) {
-    const std::string name = settings.precision.value_or("auto");
-    if (name == "fp16") return PUMICE_PRECISION_FP16;
-    if (name == "fp32") return PUMICE_PRECISION_FP32;
-    if (name == "exact") return PUMICE_PRECISION_EXACT;
-    return PUMICE_PRECISION_AUTO;
-}
-
 /// 32 bits, which every random number generator takes whole.
 std::uint64_t random_seed() {
     return std::random_device()();
@@ -78,51 +70,35 @@ std::vector<std::pair<std::string, std::string>> params_of(const std::string& ki
     return params;
 }
 
+std::vector<std::string> control_infotexts(const std::vector<ControlOption>& options) {
+    std::vector<std::string> texts;
+    for (const ControlOption& option : options) texts.push_back(control_infotext(option));
+    return texts;
+}
+
 /// One run of the command.
 class Generation {
 public:
     explicit Generation(const Context& context)
-        : context_(context),
-          view_(stderr, ProgressView::style_for(stderr, context.line.quiet)),
-          validation_(std::getenv("PUMICE_VALIDATION") && *std::getenv("PUMICE_VALIDATION") == '1') {}
+        : context_(context), view_(stderr, ProgressView::style_for(stderr, context.line.quiet)) {}
 
     Expected<void> run();
 
 private:
-    Expected<Engine> open_engine(const Plugins&);
+    Expected<void> read_control_pictures(Request&) const;
     Expected<void> write(const Images&, const Request&);
     host::PictureInfo info(const Request&, std::uint64_t seed) const;
     void report(const Engine&, const Request&, const Images&) const;
-    Expected<void> check_validation() const;
 
     const Context& context_;
     Interrupt interrupt_;
     ProgressView view_;
-    bool validation_;
-    std::shared_ptr<int> messages_ = std::make_shared<int>(0);  ///< of the validation layer
     Clock::time_point begin_ = Clock::now();
     fs::path model_file_;
     std::string model_hash_;
     std::vector<std::string> files_;
     double write_seconds_ = 0;
 };
-
-Expected<Engine> Generation::open_engine(const Plugins& plugins) {
-    EngineOptions options;
-    options.plugins = &plugins;
-    options.device = context_.settings.device.value_or("");
-    options.cache_folder = context_.settings.cache_folder.value_or(
-        context_.places.cache_home.empty() ? "" : context_.places.cache_home + "/pumice");
-    if (const char* folder = std::getenv("PUMICE_SHADERS")) options.shader_folder = folder;
-    options.validation = validation_;
-    options.log = [this, messages = messages_](pumice_log_level level, std::string_view line) {
-        if (level < PUMICE_LOG_WARNING) return;
-        if (level == PUMICE_LOG_ERROR) ++*messages;
-        view_.clear();
-        fmt::print(stderr, "pumice: {}: {}\n", level == PUMICE_LOG_ERROR ? "validation" : "warning", line);
-    };
-    return Engine::create(options);
-}
 
 Expected<void> Generation::run() {
     const OutputNames names(context_.line.output, context_.settings.output_folder);
@@ -131,12 +107,20 @@ Expected<void> Generation::run() {
     view_.loading(model_file_.filename().string());
     HOST_ASSIGN(const Plugins plugins, find_plugins(context_));
     HOST_TRY(check_plugin_names(context_, plugins));
-    HOST_ASSIGN(const Engine engine, open_engine(plugins));
+    HOST_ASSIGN(const CommandEngine opened, CommandEngine::open(context_, plugins, [this] { view_.clear(); }));
+    const Engine& engine = opened.engine();
     HOST_ASSIGN(Model model, Model::load(engine, model_file_.string(), precision_of(context_.settings)));
     // Reading a large file twice takes seconds: beside the work, not before it.
     auto hash = std::async(std::launch::async, [file = model_file_.string()] { return file_sha256(file); });
     Request request = make_request(model, context_.settings, *context_.line.prompt);
-    HOST_ASSIGN(request.plugin_params, plugin_params(context_, plugins, request));
+    request.filters = context_.line.filters;
+    std::vector<UsedMethod> used = {{"sampler", request.sampler}, {"schedule", request.schedule}};
+    if (!request.guidance.empty()) used.push_back({"guidance", request.guidance});
+    for (const std::string& filter : request.filters) used.push_back({"image_filter", filter});
+    for (const ControlOption& control : context_.line.controls)
+        if (!control.use.preprocessor.empty()) used.push_back({"preprocessor", control.use.preprocessor});
+    HOST_ASSIGN(request.plugin_params, plugin_params(context_, plugins, used));
+    HOST_TRY(read_control_pictures(request));
     request.on_progress = [this](const pumice_progress& progress) { view_.update(progress); };
     request.cancel = &interrupt_.cancel();
     HOST_ASSIGN(const Images images, model.generate(request));
@@ -145,7 +129,22 @@ Expected<void> Generation::run() {
     view_.clear();
     HOST_TRY(write(images, request));
     report(engine, request, images);
-    return check_validation();
+    return opened.check_validation();
+}
+
+Expected<void> Generation::read_control_pictures(Request& request) const {
+    for (const ControlOption& option : context_.line.controls) {
+        HOST_ASSIGN(host::DecodedImage image, host::read_png(option.image));
+        Control& control = request.controls.emplace_back(option.use);
+        control.width = image.width;
+        control.height = image.height;
+        // What is transparent is black: no edge, nothing near.
+        for (std::size_t i = 0; i < image.pixels.size(); i += image.channels)
+            for (std::size_t c = 0; c < 3; ++c)
+                control.rgb.push_back(image.channels == 4 && image.pixels[i + 3] == 0 ? std::uint8_t(0)
+                                                                                      : image.pixels[i + c]);
+    }
+    return {};
 }
 
 host::PictureInfo Generation::info(const Request& request, std::uint64_t seed) const {
@@ -156,6 +155,7 @@ host::PictureInfo Generation::info(const Request& request, std::uint64_t seed) c
             .schedule = request.schedule,
             .guidance = request.guidance,
             .guidance_params = params_of("guidance", request),
+            .controls = control_infotexts(context_.line.controls),
             .guidance_scale = double(request.guidance_scale),
             .seed = seed,
             .width = request.width,
@@ -211,6 +211,8 @@ void Generation::report(const Engine& engine, const Request& request, const Imag
         {"schedule", request.schedule},
         {"guidance", request.guidance.empty() ? "none" : request.guidance},
         {"plugin_params", request.plugin_params},
+        {"filters", request.filters},
+        {"controls", control_infotexts(context_.line.controls)},
         {"rng", rng_name(request.rng)},
         {"batch", request.batch},
         {"clip_skip", request.clip_skip},
@@ -223,12 +225,6 @@ void Generation::report(const Engine& engine, const Request& request, const Imag
         {"notes", json["notes"]},
         {"version", pumice::version().text}};
     fmt::print("{}\n", whole.dump(2, ' ', false, Json::error_handler_t::replace));
-}
-
-/// With PUMICE_VALIDATION=1 a message of the validation layer is a bug, and the exit status says so.
-Expected<void> Generation::check_validation() const {
-    if (*messages_ == 0) return {};
-    return Failure{PUMICE_INTERNAL, fmt::format("a bug of Pumice: {} messages of the validation layer", *messages_)};
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ constexpr std::string_view kMain = R"(Pumice makes pictures from text with Stabl
 
 Commands:
   generate          make pictures from a prompt
+  upscale           make a picture larger
+  preprocess        make the picture that a control network is given
   devices           list the devices that can do it
   models inspect    say what a model file holds
   plugins           list samplers, schedules and other plugins; turn them on and off
@@ -51,6 +53,12 @@ How:
       --plugin-param KIND.NAME=VALUE
                           a parameter of the sampler, the schedule or the guidance, as sampler.s_churn=4, schedule.rho=5
                           or guidance.phi=0.3; may be repeated. `pumice plugins list` shows them
+      --control KEY=VALUE,...
+                          a picture to follow; may be repeated: model=FILE (ControlNet or T2I-Adapter), image=PNG,
+                          weight=1, start=0, end=1 (shares of the steps), mode=balanced|prompt|control,
+                          resize=stretch|crop|fill, preprocessor=NAME (canny, ...), method=NAME
+      --filter NAME       what is done to a picture when it is there; may be repeated:
+                          {filters}
       --safe-mode         only the plugins that come with Pumice
       --rng NAME          torch-cpu or philox: whose random numbers the seed stands for
       --clip-skip N       leave out the last N-1 layers of the text encoder
@@ -68,6 +76,50 @@ Where:
 Environment: PUMICE_DEVICE, PUMICE_PRECISION, PUMICE_MODEL, PUMICE_MODELS, PUMICE_OUTPUT and PUMICE_CACHE set what the
 configuration file sets as device, precision, generate.model, paths.models, paths.output and paths.cache; PUMICE_CONFIG
 names the file. An option goes before the environment, and that before the file.
+)";
+
+constexpr std::string_view kUpscale = R"(Make a picture larger.
+
+  pumice upscale PICTURE --model FILE [options]
+  pumice upscale PICTURE --upscaler lanczos --scale 2 [options]
+
+  PICTURE                 a PNG file; its alpha is kept
+  -m, --model FILE        weights of a network (.safetensors): ESRGAN, Real-ESRGAN and their kin
+      --upscaler NAME     {upscalers}
+                          by default the first that the model is for
+      --scale FACTOR      each side times that, 1/16 to 64, whatever the model's own factor; by default that
+      --plugin-param upscaler.NAME=VALUE
+                          a parameter, as upscaler.tile=512; may be repeated. `pumice plugins list` shows them
+      --safe-mode         only the plugins that come with Pumice
+      --device DEVICE     as generate has it, and the next
+      --precision NAME    auto, fp16, fp32, exact
+  -o, --output FILE       PNG; an existing file is replaced. Without it: pumice-0001.png, or the next number that is free
+      --config FILE       instead of ~/.config/pumice/config.toml
+      --json              print a report in JSON instead of the file's name
+  -q, --quiet             no progress
+  -h, --help              this text
+)";
+
+constexpr std::string_view kPreprocess =
+    R"(Make the picture that a control network is given: edges, a pose, blocks of colour.
+
+  pumice preprocess NAME PICTURE [options]
+
+  NAME                    {preprocessors}
+  PICTURE                 a PNG file; not for those that draw from their parameters alone
+  -W, --width PIXELS      the size of what is drawn without a picture
+  -H, --height PIXELS
+      --seed N            for those that are random
+      --plugin-param preprocessor.NAME=VALUE
+                          a parameter, as preprocessor.low=100; may be repeated. `pumice plugins list` shows them
+      --safe-mode         only the plugins that come with Pumice
+      --device DEVICE     as generate has it, and the next
+      --precision NAME    auto, fp16, fp32, exact
+  -o, --output FILE       PNG; an existing file is replaced. Without it: pumice-0001.png, or the next number that is free
+      --config FILE       instead of ~/.config/pumice/config.toml
+      --json              print a report in JSON instead of the file's name
+  -q, --quiet             no progress
+  -h, --help              this text
 )";
 
 constexpr std::string_view kDevices = R"(List the Vulkan devices of this machine, the best first.
@@ -96,15 +148,16 @@ constexpr std::string_view kInspect = R"(Say what a model file holds: family, ge
   -h, --help         this text
 )";
 
-constexpr std::string_view kPlugins = R"(Samplers, schedules and methods of guidance are plugins: those that come with Pumice, and others.
+constexpr std::string_view kPlugins = R"(Samplers, schedules, methods of guidance, control networks, upscalers,
+preprocessors and image filters are plugins: those that come with Pumice, and others.
 
   pumice plugins list [options]
   pumice plugins enable ID
   pumice plugins disable ID
   pumice plugins install|remove|pack|keygen|new|verify …
 
-  list              what there is: id, version, kinds, place, status, and why one is not used; then the samplers,
-                    schedules and the like with their parameters
+  list              what there is: id, version, kinds, place, status, and why one is not used; then what they bring,
+                    with its parameters
       --params      each parameter on a line of its own, with its range and what it does
       --json        all of it as JSON
       --probe       try all out again
@@ -118,8 +171,8 @@ constexpr std::string_view kPlugins = R"(Samplers, schedules and methods of guid
   -h, --help        this text
 
 Plugins are looked for in the folders of PUMICE_PLUGIN_PATH (separated by ':'), in paths.plugins of the configuration
-file, in ~/.local/share/pumice/plugins, and beside the program. Of two with one id, and of two samplers or schedules with
-one name, the first counts.
+file, in ~/.local/share/pumice/plugins, and beside the program. Of two with one id, and of two samplers (schedules, …)
+with one name, the first counts.
 )";
 
 constexpr std::string_view kVerify = R"(Hold a plugin against what the plugin interface asks of it: for those who write plugins.
@@ -177,7 +230,11 @@ std::string help_text(std::string_view command, const HelpNames& names) {
         return fmt::format(fmt::runtime(kGenerate), arg("width", limits("--width")), arg("batch", limits("--batch")),
                            arg("steps", limits("--steps")), arg("cfg", limits("--cfg")),
                            arg("samplers", wrapped(names.samplers)), arg("schedules", wrapped(names.schedules)),
-                           arg("guidances", wrapped(names.guidances)));
+                           arg("guidances", wrapped(names.guidances)),
+                           arg("filters", wrapped(names.filters)));
+    if (command == "upscale") return fmt::format(fmt::runtime(kUpscale), arg("upscalers", wrapped(names.upscalers)));
+    if (command == "preprocess")
+        return fmt::format(fmt::runtime(kPreprocess), arg("preprocessors", wrapped(names.preprocessors)));
     if (command == "devices") return std::string(kDevices);
     if (command == "models") return std::string(kModels);
     if (command == "plugins") return std::string(kPlugins);

@@ -37,16 +37,18 @@ Expected<Context> context_of(CommandLine line) {
 
 /// The names of samplers and schedules are the plugins' to tell; help does not fail where they cannot be had.
 Expected<void> print_help(const CommandLine& line) {
-    if (line.help_of != "generate") {
+    if (line.help_of != "generate" && line.help_of != "upscale" && line.help_of != "preprocess") {
         fmt::print("{}", help_text(line.help_of));
         return {};
     }
     const Expected<Context> context = context_of(line);
     const Expected<Plugins> plugins =
         find_plugins(context ? *context : Context{line, {}, host::places_from_environment(get_variable)});
-    const std::vector<std::string_view> elsewhere = {"see pumice plugins list"};
-    fmt::print("{}", plugins ? help_text("generate", {plugins->samplers(), plugins->schedules(), plugins->guidances()})
-                             : help_text("generate", {elsewhere, elsewhere, elsewhere}));
+    const std::vector<std::string_view> none = {"see pumice plugins list"};
+    fmt::print("{}", plugins ? help_text(line.help_of, {plugins->samplers(), plugins->schedules(), plugins->guidances(),
+                                                        plugins->upscalers(), plugins->preprocessors(),
+                                                        plugins->image_filters()})
+                             : help_text(line.help_of, {none, none, none, none, none, none}));
     return {};
 }
 
@@ -54,6 +56,10 @@ Expected<void> run(const CommandLine& line, const Context& context) {
     switch (line.command) {
         case CommandLine::Command::generate:
             return run_generate(context);
+        case CommandLine::Command::upscale:
+            return run_upscale(context);
+        case CommandLine::Command::preprocess:
+            return run_preprocess(context);
         case CommandLine::Command::plugins_list:
             return run_plugins_list(context);
         case CommandLine::Command::plugins_enable:

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -16,6 +17,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+/// Kinds of methods: the key of their list in Plugins::json, and what one is called in "KIND.ID=VALUE".
+constexpr std::pair<const char*, const char*> kKinds[] = {
+    {"samplers", "sampler"},   {"schedules", "schedule"},         {"guidances", "guidance"},        {"controls", "control"},
+    {"upscalers", "upscaler"}, {"preprocessors", "preprocessor"}, {"image_filters", "image_filter"}};
+
 /// The folders, those that go before others first.
 std::vector<PluginFolder> plugin_folders(const Context& context) {
     std::vector<PluginFolder> folders;
@@ -28,13 +34,6 @@ std::vector<PluginFolder> plugin_folders(const Context& context) {
     if (context.settings.plugins_folder) folders.push_back({*context.settings.plugins_folder, "configuration"});
     if (!context.places.data_home.empty()) folders.push_back({context.places.data_home + "/pumice/plugins", "user"});
     return folders;
-}
-
-Expected<void> check_name(const std::optional<std::string>& name, const std::string& where,
-                          const std::vector<std::string_view>& known) {
-    if (!name || std::find(known.begin(), known.end(), *name) != known.end()) return {};
-    return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{}: {} is not one of {}{}", where, host::shown(*name),
-                                                        fmt::join(known, ", "), host::did_you_mean(*name, known))};
 }
 
 /// Whether any plugin, or the one that brings `name`, has the parameter "KIND.ID".
@@ -73,7 +72,7 @@ std::string params_text(const Json& method) {
     return fmt::format("{}", fmt::join(texts, ", "));
 }
 
-/// The samplers, the schedules or the like of the plugins in use, each name once.
+/// The samplers, the schedules, ... of the plugins in use, each name once.
 std::string methods_table(const Json& json, const char* list, const char* heading) {
     std::vector<std::vector<std::string>> rows = {{heading, "plugin", "parameters"}};
     for (const Json& name : json[list])
@@ -92,8 +91,7 @@ std::string methods_table(const Json& json, const char* list, const char* headin
 /// Each parameter of the plugins in use on a line: what to type, its range, and what it does.
 std::string params_table(const Json& json) {
     std::vector<std::vector<std::string>> rows = {{"parameter", "plugin", "default and range", "what it does"}};
-    for (const auto& [list, kind] :
-         {std::pair{"samplers", "sampler"}, {"schedules", "schedule"}, {"guidances", "guidance"}})
+    for (const auto& [list, kind] : kKinds)
         for (const Json& plugin : json["plugins"]) {
             if (plugin["status"] != "on") continue;
             for (const Json& method : plugin[list])
@@ -122,33 +120,46 @@ Expected<Plugins> find_plugins(const Context& context) {
     HOST_ASSIGN(Plugins plugins, Plugins::find(options));
     const Json json = Json::parse(plugins.json());
     for (const Json& id : json["crashed"])
-        fmt::print(stderr, "pumice: the program ended while the code of plugin {0} ran; it is left out until pumice "
-                           "plugins enable {0}\n",
+        fmt::print(stderr,
+                   "pumice: the program ended while the code of plugin {0} ran; it is left out until pumice "
+                   "plugins enable {0}\n",
                    id.get<std::string>());
     return plugins;
 }
 
+Expected<void> check_name(const std::string& name, const std::string& where,
+                          const std::vector<std::string_view>& known) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) return {};
+    return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{}: {} is not one of {}{}", where, host::shown(name),
+                                                        fmt::join(known, ", "), host::did_you_mean(name, known))};
+}
+
 Expected<void> check_plugin_names(const Context& context, const Plugins& plugins) {
     const host::Settings& s = context.settings;
-    HOST_TRY(check_name(s.sampler, s.sampler_from, plugins.samplers()));
-    HOST_TRY(check_name(s.schedule, s.schedule_from, plugins.schedules()));
+    if (s.sampler) HOST_TRY(check_name(*s.sampler, s.sampler_from, plugins.samplers()));
+    if (s.schedule) HOST_TRY(check_name(*s.schedule, s.schedule_from, plugins.schedules()));
     auto guidances = plugins.guidances();
     guidances.insert(guidances.begin(), "none");
-    return check_name(s.guidance, s.guidance_from, guidances);
+    if (s.guidance) HOST_TRY(check_name(*s.guidance, s.guidance_from, guidances));
+    for (const std::string& filter : context.line.filters)
+        HOST_TRY(check_name(filter, "--filter", plugins.image_filters()));
+    return {};
 }
 
 Expected<std::vector<std::string>> plugin_params(const Context& context, const Plugins& plugins,
-                                                 const Request& request) {
+                                                 const std::vector<UsedMethod>& used) {
     std::vector<std::string> params;
     const Json json = Json::parse(plugins.json());
     for (const auto& [key, value] : context.settings.plugin_params) {
         if (!has_param(json, key, ""))
-            return Failure{PUMICE_INVALID_ARGUMENT,
-                           fmt::format("plugin_params.{}: no plugin has such a parameter; see pumice plugins list", key)};
-        const std::string& name = key.rfind("sampler.", 0) == 0    ? request.sampler
-                                  : key.rfind("schedule.", 0) == 0 ? request.schedule
-                                                                   : request.guidance;
-        if (!name.empty() && has_param(json, key, name)) params.push_back(key + "=" + value);
+            return Failure{
+                PUMICE_INVALID_ARGUMENT,
+                fmt::format("plugin_params.{}: no plugin has such a parameter; see pumice plugins list", key)};
+        const std::string& of = key;
+        if (std::any_of(used.begin(), used.end(), [&](const UsedMethod& method) {
+                return of.rfind(method.kind + ".", 0) == 0 && has_param(json, of, method.name);
+            }))
+            params.push_back(key + "=" + value);
     }
     for (const auto& [key, value] : context.settings.given_plugin_params) params.push_back(key + "=" + value);
     return params;
@@ -167,8 +178,9 @@ Expected<void> run_plugins_list(const Context& context) {
         for (const char* key : {"id", "version", "kinds", "place", "status", "reason"})
             row.push_back(plugin[key].get<std::string>());
     }
-    fmt::print("{}\n{}\n{}\n{}", table_text(std::move(rows)), methods_table(json, "samplers", "sampler"),
-               methods_table(json, "schedules", "schedule"), methods_table(json, "guidances", "guidance"));
+    fmt::print("{}", table_text(std::move(rows)));
+    for (const auto& [list, heading] : kKinds)
+        if (!json[list].empty()) fmt::print("\n{}", methods_table(json, list, heading));
     if (context.line.params) fmt::print("\n{}", params_table(json));
     return {};
 }

@@ -1,5 +1,6 @@
 #include "config/config_file.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -13,6 +14,14 @@
 namespace pumice::host {
 namespace fs = std::filesystem;
 namespace {
+
+/// Whose parameters may be set: [plugin_params.KIND].
+constexpr std::string_view kPluginKinds[] = {"sampler",  "schedule",     "guidance",
+                                              "control",  "upscaler", "preprocessor", "image_filter"};
+
+bool is_kind(std::string_view name) {
+    return std::find(std::begin(kPluginKinds), std::end(kPluginKinds), name) != std::end(kPluginKinds);
+}
 
 /// Reads one document. `name` stands in messages.
 class Reader {
@@ -38,17 +47,15 @@ private:
     }
 
     Expected<void> entry(const std::string& path, const std::string& at, const toml::node& node) {
-        if (path == "plugin_params" || path == "plugin_params.sampler" || path == "plugin_params.schedule" ||
-            path == "plugin_params.guidance" || path == "generate" || path == "paths") {
+        constexpr std::string_view kParams = "plugin_params.";
+        const std::string_view kind = path.starts_with(kParams) ? std::string_view(path).substr(kParams.size()) : "";
+        if (path == "plugin_params" || path == "generate" || path == "paths" || is_kind(kind)) {
             if (const toml::table* inner = node.as_table()) return table(*inner, path + ".");
             return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{}: this must be a table, [{}]", at, path)};
         }
         for (const Setting& setting : all_settings())
             if (setting.key == path) return value(setting, at, node);
-        constexpr std::string_view kParams = "plugin_params.";
-        if (path.starts_with("plugin_params.sampler.") || path.starts_with("plugin_params.schedule.") ||
-            path.starts_with("plugin_params.guidance."))
-            return param(path.substr(kParams.size()), at, node);
+        if (is_kind(kind.substr(0, kind.find('.')))) return param(path.substr(kParams.size()), at, node);
         return unknown(path, at);
     }
 
@@ -83,8 +90,13 @@ private:
     }
 
     static Expected<void> unknown(const std::string& path, const std::string& at) {
-        std::vector<std::string_view> keys = {"generate", "paths", "plugin_params", "plugin_params.sampler",
-                                              "plugin_params.schedule", "plugin_params.guidance"};
+        std::vector<std::string_view> keys = {"generate", "paths", "plugin_params"};
+        const std::vector<std::string> kinds = [] {
+            std::vector<std::string> all;
+            for (const std::string_view kind : kPluginKinds) all.push_back("plugin_params." + std::string(kind));
+            return all;
+        }();
+        keys.insert(keys.end(), kinds.begin(), kinds.end());
         for (const Setting& setting : all_settings()) keys.push_back(setting.key);
         std::string hint = did_you_mean(path, keys);
         // A key under the wrong heading is as easy a mistake as a letter.
@@ -135,8 +147,8 @@ Expected<Settings> read_config(const fs::path& path, const std::string& home) {
         return Failure{PUMICE_IO,
                        fmt::format("cannot read the configuration file {}; check its permissions", path.string())};
     HOST_ASSIGN(Settings settings, parse_config(text, path.string()));
-    for (auto* folder : {&settings.models_folder, &settings.output_folder, &settings.cache_folder,
-                         &settings.plugins_folder})
+    for (auto* folder :
+         {&settings.models_folder, &settings.output_folder, &settings.cache_folder, &settings.plugins_folder})
         if (*folder) *folder = (path.parent_path() / expand_home(**folder, home)).lexically_normal().string();
     if (settings.model) settings.model = expand_home(*settings.model, home);
     return settings;

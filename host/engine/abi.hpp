@@ -6,6 +6,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -76,6 +77,16 @@ Log log_to(LogCallback callback, void* user);
 
 /// A copy for the caller, who gives it to pumice_string_destroy.
 char* text_to_caller(const std::string& text);
+/// An array of texts from the caller; `name` stands in errors.
+inline Result<std::vector<std::string>> read_texts(const char* const* texts, std::size_t count, const char* name) {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < count; ++i) {
+        const char* text = texts ? texts[i] : nullptr;
+        if (!text) return Error{Code::invalid_argument, fmt::format("{}[{}] is NULL", name, i)};
+        all.emplace_back(text);
+    }
+    return all;
+}
 
 inline std::string text_or_empty(const char* text) {
     return text ? text : "";

@@ -1,29 +1,38 @@
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <numeric>
 
 #include <nlohmann/json.hpp>
 
 #include "engine/abi.hpp"
 #include "engine/objects.hpp"
+#include "pipelines/control_picture.hpp"
+#include "plugins/plugin_control.hpp"
+#include "plugins/plugin_pictures.hpp"
 
 namespace pumice {
 namespace {
 
-Result<std::vector<std::string>> read_params(const pumice_request& given) {
-    std::vector<std::string> params;
-    for (std::size_t i = 0; i < given.plugin_param_count; ++i) {
-        const char* param = given.plugin_params ? given.plugin_params[i] : nullptr;
-        if (!param) return Error{Code::invalid_argument, fmt::format("plugin_params[{}] is NULL", i)};
-        params.emplace_back(param);
-    }
-    return params;
+/// What plugins that work on pictures may use in the request.
+plugins::PictureServices picture_services(const pumice_model& model, const pumice_request& given) {
+    const EngineState& engine = *model.engine;
+    const std::atomic<bool>* cancel = given.cancel ? &given.cancel->set : nullptr;
+    return {.device = {engine.device, engine.kernels, model.model->precision(), cancel},
+            .step = {},
+            .check = [cancel]() -> Status {
+                if (cancel && *cancel) return Error{Code::cancelled, "cancelled"};
+                return {};
+            },
+            .log = engine.log,
+            .marker_folder = engine.plugins->marker_folder()};
 }
 
 /// What plugins do in the request. A parameter of a kind that takes no part is a mistake.
 Status make_methods(const EngineState& engine, const pumice_request& given, TextToImageRequest& request) {
-    PUMICE_ASSIGN(const auto params, read_params(given));
+    PUMICE_ASSIGN(const auto params, abi::read_texts(given.plugin_params, given.plugin_param_count, "plugin_params"));
     PUMICE_ASSIGN(auto sampler, engine.plugins->make_sampler(abi::text_or_empty(given.sampler),
                                                              abi::text_or_empty(given.schedule), params, engine.log));
     request.sampler = std::move(sampler);
@@ -55,6 +64,121 @@ Result<TextToImageRequest> read_request(const EngineState& engine, const pumice_
     request.batch = given.batch;
     request.clip_skip = given.clip_skip;
     return request;
+}
+
+/// The picture a control network is given: what the preprocessor makes of the user's, in the size of the result.
+Result<std::vector<float>> control_picture(const pumice_model& model, const pumice_request& given,
+                                           const pumice_control& control) {
+    const std::size_t bytes = std::size_t(control.width) * control.height * 3;
+    if (!control.rgb || bytes == 0) return Error{Code::invalid_argument, "a control has no picture"};
+    std::vector<std::uint8_t> rgb(control.rgb, control.rgb + bytes);
+    if (const std::string name = abi::text_or_empty(control.preprocessor); !name.empty()) {
+        PUMICE_ASSIGN(const auto params, abi::read_texts(given.plugin_params, given.plugin_param_count, "plugin_params"));
+        PUMICE_ASSIGN(const auto method, model.engine->plugins->make_method(plugins::kPreprocessor, name, params));
+        PUMICE_ASSIGN(auto in, plugins::Picture::create(PUMICE_PICTURE_RGB8, control.width, control.height));
+        PUMICE_ASSIGN(auto out, plugins::Picture::create(PUMICE_PICTURE_RGB8, control.width, control.height));
+        std::memcpy(in.pixels(), rgb.data(), bytes);
+        PUMICE_TRY(plugins::run_preprocessor(method, picture_services(model, given), &in, out, given.seed));
+        std::memcpy(rgb.data(), out.pixels(), bytes);
+    }
+    const FitMode fit = control.resize == PUMICE_RESIZE_STRETCH ? FitMode::stretch
+                        : control.resize == PUMICE_RESIZE_CROP  ? FitMode::crop
+                                                                : FitMode::fill;
+    return fit_control_picture(rgb, control.width, control.height, given.width, given.height, fit);
+}
+
+Status check_control(const pumice_control& c) {
+    const auto wrong = [](const std::string& what) { return Error{Code::invalid_argument, what}; };
+    if (!c.model || !*c.model) return wrong("a control has no model");
+    if (!(c.weight >= 0 && c.weight <= 10)) return wrong(fmt::format("control weight {}: use 0 to 10", c.weight));
+    if (!(c.start >= 0 && c.start <= c.end && c.end <= 1))
+        return wrong(fmt::format("control from {} to {}: use 0 to 1, the start first", c.start, c.end));
+    if (c.mode != PUMICE_CONTROL_BALANCED && c.mode != PUMICE_CONTROL_PROMPT && c.mode != PUMICE_CONTROL_CONTROL)
+        return wrong(fmt::format("control mode {} is none", int(c.mode)));
+    if (c.resize != PUMICE_RESIZE_STRETCH && c.resize != PUMICE_RESIZE_CROP && c.resize != PUMICE_RESIZE_FILL)
+        return wrong(fmt::format("resize mode {} is none", int(c.resize)));
+    return {};
+}
+
+/// A parameter of a preprocessor that no control has is a mistake.
+Status check_preprocessor_params(const pumice_request& given) {
+    PUMICE_ASSIGN(const auto params, abi::read_texts(given.plugin_params, given.plugin_param_count, "plugin_params"));
+    for (std::size_t i = 0; i < given.control_count; ++i)
+        if (given.controls && given.controls[i] && !abi::text_or_empty(given.controls[i]->preprocessor).empty()) return {};
+    for (const std::string& param : params)
+        if (param.starts_with("preprocessor."))
+            return Error{Code::invalid_argument,
+                         fmt::format("plugin parameter {}: no control has a preprocessor, which would take it",
+                                     param.substr(0, 80))};
+    return {};
+}
+
+Result<std::vector<Control>> make_controls(const pumice_model& model, const pumice_request& given) {
+    PUMICE_TRY(check_preprocessor_params(given));
+    std::vector<Control> controls;
+    for (std::size_t i = 0; i < given.control_count; ++i) {
+        if (!given.controls) return Error{Code::invalid_argument, "controls is NULL"};
+        PUMICE_ASSIGN(const pumice_control c, abi::read_struct(given.controls[i], "control"));
+        PUMICE_TRY(check_control(c));
+        Control& control = controls.emplace_back();
+        PUMICE_ASSIGN(control.picture, control_picture(model, given, c));
+        const plugins::DeviceServices device = picture_services(model, given).device;
+        PUMICE_ASSIGN(control.network,
+                      plugins::open_control(*model.engine->plugins, abi::text_or_empty(c.method),
+                                            {.path = c.model, .unet = model.model->config().unet}, device,
+                                            model.engine->log));
+        control.weight = double(c.weight);
+        control.start = double(c.start);
+        control.end = double(c.end);
+        control.mode = c.mode == PUMICE_CONTROL_BALANCED ? ControlMode::balanced
+                       : c.mode == PUMICE_CONTROL_PROMPT ? ControlMode::prompt
+                                                         : ControlMode::control;
+    }
+    return controls;
+}
+
+/// The image filters of a request. A parameter is given to those that have it; one that none has is an error.
+Result<std::vector<plugins::PluginMethod>> make_filters(const EngineState& engine, const pumice_request& given) {
+    PUMICE_ASSIGN(const auto names, abi::read_texts(given.filters, given.filter_count, "filters"));
+    PUMICE_ASSIGN(const auto params, abi::read_texts(given.plugin_params, given.plugin_param_count, "plugin_params"));
+    std::vector<plugins::PluginMethod> filters;
+    for (const std::string& name : names) {
+        PUMICE_ASSIGN(filters.emplace_back(), engine.plugins->make_method(plugins::kImageFilter, name, {}));
+    }
+    for (const std::string& text : params) {
+        PUMICE_ASSIGN(const auto param, plugins::parse_param(text));
+        if (param.kind != plugins::kImageFilter.name) continue;
+        bool used = false;
+        for (plugins::PluginMethod& filter : filters) {
+            const auto& all = filter.method.params;
+            const auto at = std::find_if(all.begin(), all.end(), [&](const auto& p) { return p.id == param.id; });
+            if (at == all.end()) continue;
+            PUMICE_ASSIGN(const auto values, plugins::resolve_params(filter.method, param.kind, std::span(&param, 1)));
+            const auto index = static_cast<std::size_t>(at - all.begin());
+            filter.params[index] = values[index];
+            used = true;
+        }
+        if (!used)
+            return Error{
+                Code::invalid_argument,
+                fmt::format("plugin parameter {}: no image filter of this request has it", text.substr(0, 80))};
+    }
+    return filters;
+}
+
+Status apply_filters(const pumice_model& model, const std::vector<plugins::PluginMethod>& filters,
+                     const pumice_request& given, std::vector<Image>& images) {
+    const plugins::PictureServices services = picture_services(model, given);
+    for (const plugins::PluginMethod& filter : filters)
+        for (std::uint32_t i = 0; i < images.size(); ++i) {
+            Image& image = images[i];
+            PUMICE_ASSIGN(auto in, plugins::Picture::create(PUMICE_PICTURE_RGB8, image.width, image.height));
+            PUMICE_ASSIGN(auto out, plugins::Picture::create(PUMICE_PICTURE_RGB8, image.width, image.height));
+            std::memcpy(in.pixels(), image.rgb.data(), in.bytes());
+            PUMICE_TRY(plugins::run_image_filter(filter, services, in, out, i, given.seed + i));
+            std::memcpy(image.rgb.data(), out.pixels(), out.bytes());
+        }
+    return {};
 }
 
 RequestControl control_of(const pumice_request& given) {
@@ -110,12 +234,15 @@ std::string report(const pumice_model& model, const TextToImageResult& result, d
 }
 
 Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumice_request& given) {
-    PUMICE_ASSIGN(const TextToImageRequest request, read_request(*model.engine, given));
+    PUMICE_ASSIGN(TextToImageRequest request, read_request(*model.engine, given));
+    PUMICE_ASSIGN(const auto filters, make_filters(*model.engine, given));
     const std::lock_guard lock(model.engine->running);
     const auto begin = std::chrono::steady_clock::now();
     model.engine->device->allocator().reset_peaks();
+    PUMICE_ASSIGN(request.controls, make_controls(model, given));
     PUMICE_ASSIGN(TextToImageResult result, text_to_image(*model.model, request, control_of(given)));
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    PUMICE_TRY(apply_filters(model, filters, given, result.images));
     auto images = std::make_unique<pumice_images>();
     images->report = report(model, result, seconds);
     images->all = std::move(result.images);

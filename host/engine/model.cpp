@@ -4,8 +4,6 @@
 #include "engine/objects.hpp"
 
 namespace pumice {
-namespace {
-
 Result<Precision> choose_precision(pumice_precision wanted, const Capabilities& caps) {
     switch (wanted) {
         case PUMICE_PRECISION_AUTO:
@@ -23,6 +21,8 @@ Result<Precision> choose_precision(pumice_precision wanted, const Capabilities& 
     return Error{Code::invalid_argument, fmt::format("options.precision is {}, which is none", int(wanted))};
 }
 
+namespace {
+
 Result<std::unique_ptr<pumice_model>> load(const std::shared_ptr<EngineState>& engine, const char* path,
                                            const pumice_model_options& values) {
     const auto begin = std::chrono::steady_clock::now();
@@ -32,8 +32,9 @@ Result<std::unique_ptr<pumice_model>> load(const std::shared_ptr<EngineState>& e
     auto loaded = std::make_unique<pumice_model>();
     loaded->engine = engine;
     PUMICE_ASSIGN(loaded->model, Model::load(engine->device, engine->kernels, path, options));
-    PUMICE_ASSIGN(loaded->defaults, model_defaults(loaded->model->file(), loaded->model->config(), path,
-                                                   engine->plugins->sampler_names(), engine->plugins->schedule_names()));
+    PUMICE_ASSIGN(loaded->defaults,
+                  model_defaults(loaded->model->file(), loaded->model->config(), path, engine->plugins->sampler_names(),
+                                 engine->plugins->schedule_names()));
     loaded->open_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return loaded;
 }

@@ -11,8 +11,9 @@
 #include "engine/model_defaults.hpp"
 #include "kernels/kernel.hpp"
 #include "models/model.hpp"
-#include "plugins/registry.hpp"
 #include "pipelines/text_to_image.hpp"
+#include "plugins/picture.hpp"
+#include "plugins/registry.hpp"
 #include "pumice/pumice.h"
 #include "vulkan/device.hpp"
 
@@ -27,6 +28,9 @@ struct EngineState {
     Log log;
     std::mutex running;  ///< held while a request runs
 };
+
+/// What a caller asks for, as far as the device can: Code::missing_feature, Code::invalid_argument.
+Result<Precision> choose_precision(pumice_precision wanted, const Capabilities&);
 
 }  // namespace pumice
 
@@ -44,6 +48,11 @@ struct pumice_model {
     std::unique_ptr<pumice::Model> model;
     pumice::ModelDefaults defaults;
     double open_seconds = 0;
+};
+
+struct pumice_made_bitmap {
+    pumice::plugins::Picture picture;
+    std::string report;
 };
 
 struct pumice_cancel {

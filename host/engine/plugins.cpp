@@ -87,6 +87,22 @@ const char* pumice_plugins_guidance(const pumice_plugins* plugins, size_t index)
     return plugins ? pumice::name_at(plugins->registry->guidance_names(), index) : nullptr;
 }
 
+const char* pumice_plugins_control(const pumice_plugins* plugins, size_t index) {
+    return plugins ? pumice::name_at(plugins->registry->control_names(), index) : nullptr;
+}
+
+const char* pumice_plugins_upscaler(const pumice_plugins* plugins, size_t index) {
+    return plugins ? pumice::name_at(plugins->registry->upscaler_names(), index) : nullptr;
+}
+
+const char* pumice_plugins_preprocessor(const pumice_plugins* plugins, size_t index) {
+    return plugins ? pumice::name_at(plugins->registry->preprocessor_names(), index) : nullptr;
+}
+
+const char* pumice_plugins_image_filter(const pumice_plugins* plugins, size_t index) {
+    return plugins ? pumice::name_at(plugins->registry->image_filter_names(), index) : nullptr;
+}
+
 pumice_status pumice_plugins_set_enabled(pumice_plugins* plugins, const char* id, int32_t enabled,
                                          pumice_error* error) {
     return pumice::abi::guard(error, [&]() -> pumice::Status {

@@ -64,6 +64,8 @@ std::string infotext(const PictureInfo& info) {
     // Those of extensions, which the web UI keeps as it finds them.
     settings.emplace_back("Guidance", info.guidance);
     for (const auto& [name, value] : info.guidance_params) settings.emplace_back("Guidance " + name, value);
+    for (std::size_t i = 0; i < info.controls.size(); ++i)
+        settings.emplace_back(fmt::format("ControlNet {}", i), info.controls[i]);
     settings.emplace_back("Version", info.version);
     std::string line;
     for (const auto& [name, value] : settings)

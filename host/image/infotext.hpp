@@ -15,6 +15,7 @@ struct PictureInfo {
     std::string schedule;  ///< Pumice's name: "karras"
     std::string guidance;  ///< a plugin's method; "" is not written
     std::vector<std::pair<std::string, std::string>> guidance_params;  ///< those given: "phi", "0.7"
+    std::vector<std::string> controls;  ///< "Module: canny, Model: …" of each, as the ControlNet extension writes units
     double guidance_scale = 0;
     std::uint64_t seed = 0;
     std::uint32_t width = 0, height = 0;

@@ -3,6 +3,8 @@
 #include <png.h>
 
 #include <csetjmp>
+#include <fstream>
+#include <iterator>
 #include <optional>
 
 #include <fmt/format.h>
@@ -59,12 +61,12 @@ void on_warning(png_structp, png_const_charp) {}
 bool write(Writer& writer, png_structp png, png_infop info, const PngImage& image, png_text* text) {
     if (setjmp(writer.jump) != 0) return false;
     png_set_write_fn(png, &writer, on_write, nullptr);
-    png_set_IHDR(png, info, image.width, image.height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(png, info, image.width, image.height, 8, image.alpha ? PNG_COLOR_TYPE_RGB_ALPHA : PNG_COLOR_TYPE_RGB,
+                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     if (text) png_set_text(png, info, text, 1);
     png_write_info(png, info);
     for (std::uint32_t y = 0; y < image.height; ++y)
-        png_write_row(png, image.rgb.data() + std::size_t(y) * image.width * 3);
+        png_write_row(png, image.rgb.data() + std::size_t(y) * image.width * (image.alpha ? 4 : 3));
     png_write_end(png, info);
     return true;
 }
@@ -72,7 +74,7 @@ bool write(Writer& writer, png_structp png, png_infop info, const PngImage& imag
 }  // namespace
 
 Expected<std::vector<std::uint8_t>> encode_png(const PngImage& image) {
-    if (image.rgb.size() != std::size_t(image.width) * image.height * 3 || image.rgb.empty())
+    if (image.rgb.size() != std::size_t(image.width) * image.height * (image.alpha ? 4 : 3) || image.rgb.empty())
         return Failure{PUMICE_INTERNAL,
                        fmt::format("{} bytes are no picture of {}x{}", image.rgb.size(), image.width, image.height)};
     Writer writer;
@@ -93,6 +95,37 @@ Expected<std::vector<std::uint8_t>> encode_png(const PngImage& image) {
     png_destroy_write_struct(&png, &info);
     if (!written) return Failure{PUMICE_INTERNAL, fmt::format("libpng cannot encode the picture: {}", writer.error)};
     return std::move(writer.bytes);
+}
+
+Expected<DecodedImage> decode_png(std::span<const std::uint8_t> bytes, const std::string& file) {
+    constexpr std::uint32_t kMostSide = 65536;
+    constexpr std::uint64_t kMostPixels = std::uint64_t(1) << 30;
+    png_image png{};
+    png.version = PNG_IMAGE_VERSION;
+    const auto broken = [&](const std::string& why) {
+        png_image_free(&png);
+        return Failure{PUMICE_BAD_FORMAT, fmt::format("{} is no PNG that can be read: {}", file, why)};
+    };
+    if (!png_image_begin_read_from_memory(&png, bytes.data(), bytes.size())) return broken(png.message);
+    if (png.width > kMostSide || png.height > kMostSide || std::uint64_t(png.width) * png.height > kMostPixels)
+        return broken(fmt::format("{}x{} pixels are too many", png.width, png.height));
+    const bool alpha = (png.format & PNG_FORMAT_FLAG_ALPHA) != 0;
+    png.format = alpha ? PNG_FORMAT_RGBA : PNG_FORMAT_RGB;
+    DecodedImage image{png.width, png.height, alpha ? 4u : 3u, {}};
+    image.pixels.resize(PNG_IMAGE_SIZE(png));
+    if (!png_image_finish_read(&png, nullptr, image.pixels.data(), 0, nullptr)) return broken(png.message);
+    return image;
+}
+
+Expected<DecodedImage> read_png(const std::filesystem::path& file) {
+    std::error_code error;
+    if (!std::filesystem::exists(file, error))
+        return Failure{PUMICE_NOT_FOUND, fmt::format("there is no file {}", file.string())};
+    std::ifstream in(file, std::ios::binary);
+    std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(in), {}};
+    if (!in || std::filesystem::is_directory(file, error))
+        return Failure{PUMICE_IO, fmt::format("cannot read {}", file.string())};
+    return decode_png(bytes, file.string());
 }
 
 }  // namespace pumice::host

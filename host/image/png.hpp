@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,10 +15,23 @@ struct PngImage {
     std::uint32_t width = 0, height = 0;  ///< pixels
     std::span<const std::uint8_t> rgb;    ///< 3 bytes a pixel, row by row from the top
     std::string parameters;               ///< UTF-8, kept under the keyword "parameters"; empty: none
+    bool alpha = false;                   ///< `rgb` has a fourth byte a pixel
 };
 
 /// 8 bits a channel. The text is a tEXt chunk where Latin-1 can hold it, else iTXt, as Pillow and so AUTOMATIC1111
 /// write it.
 Expected<std::vector<std::uint8_t>> encode_png(const PngImage&);
+
+/// A picture that was read.
+struct DecodedImage {
+    std::uint32_t width = 0, height = 0, channels = 3;  ///< 3: RGB, 4: RGBA
+    std::vector<std::uint8_t> pixels;                   ///< row by row from the top
+};
+
+/// Any PNG, as 8 bits a channel; with alpha where the file has transparency. Sides up to 65536, and 2^30 pixels at
+/// most. PUMICE_BAD_FORMAT names the file.
+Expected<DecodedImage> decode_png(std::span<const std::uint8_t> bytes, const std::string& file);
+/// PUMICE_NOT_FOUND, PUMICE_IO, and as above.
+Expected<DecodedImage> read_png(const std::filesystem::path& file);
 
 }  // namespace pumice::host

@@ -37,10 +37,11 @@ Result<Param> read_param(const pumice_param* p, const std::string& where) {
     if (p->type < PUMICE_PARAM_INT || p->type > PUMICE_PARAM_FILE)
         return broken(fmt::format("{} has type {}, which is none", which, p->type));
     if (!p->help || !*p->help) return broken(which + " has no help");
-    Param param{p->type,          p->id,           text_of(p->help),         text_of(p->unit), p->least, p->most, p->step,
-                p->default_number, text_of(p->default_text), {}};
+    Param param{p->type, p->id,   text_of(p->help),  text_of(p->unit),         p->least,
+                p->most, p->step, p->default_number, text_of(p->default_text), {}};
     const auto in_range = [&](double least, double most) {
-        return std::isfinite(least) && std::isfinite(most) && param.default_number >= least && param.default_number <= most;
+        return std::isfinite(least) && std::isfinite(most) && param.default_number >= least &&
+               param.default_number <= most;
     };
     const double number = param.default_number;
     if ((param.type == PUMICE_PARAM_INT || param.type == PUMICE_PARAM_FLOAT) && !in_range(param.least, param.most))
@@ -60,7 +61,7 @@ Result<Param> read_param(const pumice_param* p, const std::string& where) {
     return param;
 }
 
-/// The fields that samplers, schedules and the like share.
+/// The fields that all kinds share.
 template <class Descriptor>
 Result<Method> read_method(const Descriptor* d, const char* kind, std::uint32_t index) {
     const std::string place = fmt::format("{} {}", kind, index);
@@ -91,6 +92,35 @@ Status check_extension(const Extension* e, const char* id) {
     if (!e->describe || !e->run) return broken(fmt::format("its {} lacks a function", id));
     if (e->count == 0 || e->count > kMostMethods)
         return broken(fmt::format("its {} has {} entries, not 1 to {}", id, e->count, kMostMethods));
+    return {};
+}
+
+Status read_upscalers(const pumice_upscaler_1& e, pumice_plugin* plugin, std::vector<Method>& methods) {
+    PUMICE_TRY(check_extension(&e, PUMICE_UPSCALER_1));
+    for (std::uint32_t i = 0; i < e.count; ++i) {
+        const pumice_upscaler_descriptor* d = e.describe(plugin, i);
+        PUMICE_ASSIGN(Method method, read_method(d, "upscaler", i));
+        const bool needs_model = (d->flags & PUMICE_UPSCALER_NEEDS_MODEL) != 0;
+        if (needs_model && !e.inspect)
+            return broken(fmt::format("upscaler {} needs a model and cannot inspect one", method.name));
+        const bool from_model = needs_model && d->scale == 0;
+        if (!from_model && !(d->scale >= 1.0 / 16 && d->scale <= 64))
+            return broken(fmt::format("upscaler {} has a factor of {}, not 1/16 to 64", method.name, d->scale));
+        method.scale = d->scale;
+        methods.push_back(std::move(method));
+    }
+    return {};
+}
+
+/// Of a kind whose descriptors have no field of their own.
+template <class Extension>
+Status read_plain(const Extension& e, const char* id, const char* kind, pumice_plugin* plugin,
+                  std::vector<Method>& methods) {
+    PUMICE_TRY(check_extension(&e, id));
+    for (std::uint32_t i = 0; i < e.count; ++i) {
+        PUMICE_ASSIGN(Method method, read_method(e.describe(plugin, i), kind, i));
+        methods.push_back(std::move(method));
+    }
     return {};
 }
 
@@ -172,11 +202,25 @@ Status read_extensions(const Instance& instance, Description& description) {
             description.guidances.push_back(std::move(method));
         }
     }
-    if (description.samplers.empty() && description.schedules.empty() && description.guidances.empty())
+    if (const pumice_control_1* e = instance.control()) {
+        if (e->struct_size < sizeof(*e)) return broken("its " PUMICE_CONTROL_1 " has a wrong size");
+        if (!e->describe || !e->open || !e->prepare || !e->step) return broken("its " PUMICE_CONTROL_1 " lacks a function");
+        if (e->count == 0 || e->count > kMostMethods)
+            return broken(fmt::format("its {} has {} entries, not 1 to {}", PUMICE_CONTROL_1, e->count, kMostMethods));
+        for (std::uint32_t i = 0; i < e->count; ++i) {
+            PUMICE_ASSIGN(Method method, read_method(e->describe(plugin, i), "control", i));
+            description.controls.push_back(std::move(method));
+        }
+    }
+    if (const pumice_upscaler_1* e = instance.upscaler()) PUMICE_TRY(read_upscalers(*e, plugin, description.upscalers));
+    if (const pumice_preprocessor_1* e = instance.preprocessor())
+        PUMICE_TRY(read_plain(*e, PUMICE_PREPROCESSOR_1, "preprocessor", plugin, description.preprocessors));
+    if (const pumice_image_filter_1* e = instance.image_filter())
+        PUMICE_TRY(read_plain(*e, PUMICE_IMAGE_FILTER_1, "image filter", plugin, description.image_filters));
+    if (description.kinds().empty())
         return broken(fmt::format("plugin {} has no extension that this version knows", description.id));
-    PUMICE_TRY(no_twins(description.samplers, "sampler"));
-    PUMICE_TRY(no_twins(description.schedules, "schedule"));
-    return no_twins(description.guidances, "guidance");
+    for (const Kind& kind : kKinds) PUMICE_TRY(no_twins(description.*kind.list, kind.name));
+    return {};
 }
 
 }  // namespace pumice::plugins

@@ -4,9 +4,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "pumice/sdk/ext/guidance.h"
-#include "pumice/sdk/ext/sampler.h"
-#include "pumice/sdk/ext/schedule.h"
 #include "pumice/sdk/params.h"
 
 namespace pumice::plugins {
@@ -42,6 +39,7 @@ Json methods_json(const std::vector<Method>& methods) {
         Json json = {{"name", m.name}, {"label", m.label}, {"help", m.help}, {"flags", m.flags}};
         if (!m.schedule.empty()) json["schedule"] = m.schedule;
         if (m.calls_per_step != 1) json["calls_per_step"] = m.calls_per_step;
+        if (m.scale != 0) json["scale"] = m.scale;
         json["params"] = params_json(m.params);
         list.push_back(std::move(json));
     }
@@ -91,6 +89,7 @@ std::vector<Method> read_methods(const nlohmann::json& list) {
         json.at("flags").get_to(m.flags);
         m.schedule = json.value("schedule", "");
         m.calls_per_step = json.value("calls_per_step", 1u);
+        m.scale = json.value("scale", 0.0);
         for (const auto& param : json.at("params")) m.params.push_back(read_param(param));
         methods.push_back(std::move(m));
     }
@@ -101,30 +100,24 @@ std::vector<Method> read_methods(const nlohmann::json& list) {
 
 std::string Description::kinds() const {
     std::string kinds;
-    for (const auto& [list, kind] : {std::pair{&samplers, "sampler"}, {&schedules, "schedule"}, {&guidances, "guidance"}})
-        if (!list->empty()) kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
+    for (const Kind& kind : kKinds)
+        if (!(this->*kind.list).empty()) kinds += (kinds.empty() ? "" : ", ") + std::string(kind.name);
     return kinds;
 }
 
 std::vector<std::string> Description::extensions() const {
     std::vector<std::string> ids;
-    if (!samplers.empty()) ids.emplace_back(PUMICE_SAMPLER_1);
-    if (!schedules.empty()) ids.emplace_back(PUMICE_SCHEDULE_1);
-    if (!guidances.empty()) ids.emplace_back(PUMICE_GUIDANCE_1);
+    for (const Kind& kind : kKinds)
+        if (!(this->*kind.list).empty()) ids.emplace_back(kind.extension);
     return ids;
 }
 
 Json to_json(const Description& d) {
-    return {{"id", d.id},
-            {"name", d.name},
-            {"version", d.version},
-            {"vendor", d.vendor},
-            {"licence", d.licence},
-            {"description", d.description},
-            {"extensions", d.extensions()},
-            {"samplers", methods_json(d.samplers)},
-            {"schedules", methods_json(d.schedules)},
-            {"guidances", methods_json(d.guidances)}};
+    Json json = {{"id", d.id},         {"name", d.name},       {"version", d.version},
+                 {"vendor", d.vendor}, {"licence", d.licence}, {"description", d.description},
+                 {"extensions", d.extensions()}};
+    for (const Kind& kind : kKinds) json[kind.plural] = methods_json(d.*kind.list);
+    return json;
 }
 
 Result<Description> description_from_json(const nlohmann::json& json) {
@@ -136,10 +129,7 @@ Result<Description> description_from_json(const nlohmann::json& json) {
         json.at("vendor").get_to(d.vendor);
         json.at("licence").get_to(d.licence);
         json.at("description").get_to(d.description);
-        d.samplers = read_methods(json.at("samplers"));
-        d.schedules = read_methods(json.at("schedules"));
-        // Kept by a version that knew fewer kinds: absent.
-        if (json.contains("guidances")) d.guidances = read_methods(json.at("guidances"));
+        for (const Kind& kind : kKinds) d.*kind.list = read_methods(json.at(kind.plural));
         return d;
     } catch (const std::exception& e) {
         return Error{Code::bad_format, std::string("not a plugin's description: ") + e.what()};

@@ -197,6 +197,22 @@ const pumice_guidance_1* Instance::guidance() const {
     return static_cast<const pumice_guidance_1*>(plugin_->get_extension(plugin_, PUMICE_GUIDANCE_1));
 }
 
+const pumice_control_1* Instance::control() const {
+    return static_cast<const pumice_control_1*>(plugin_->get_extension(plugin_, PUMICE_CONTROL_1));
+}
+
+const pumice_upscaler_1* Instance::upscaler() const {
+    return static_cast<const pumice_upscaler_1*>(plugin_->get_extension(plugin_, PUMICE_UPSCALER_1));
+}
+
+const pumice_preprocessor_1* Instance::preprocessor() const {
+    return static_cast<const pumice_preprocessor_1*>(plugin_->get_extension(plugin_, PUMICE_PREPROCESSOR_1));
+}
+
+const pumice_image_filter_1* Instance::image_filter() const {
+    return static_cast<const pumice_image_filter_1*>(plugin_->get_extension(plugin_, PUMICE_IMAGE_FILTER_1));
+}
+
 Result<std::vector<Description>> examine(const std::shared_ptr<Library>& library) {
     const pumice_plugin_factory_1& factory = library->factory();
     constexpr std::uint32_t kMost = 64;

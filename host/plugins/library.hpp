@@ -10,10 +10,14 @@
 #include "base/result.hpp"
 #include "plugins/description.hpp"
 #include "pumice/sdk/entry.h"
+#include "pumice/sdk/ext/control.h"
 #include "pumice/sdk/ext/guidance.h"
+#include "pumice/sdk/ext/image_filter.h"
 #include "pumice/sdk/ext/math.h"
+#include "pumice/sdk/ext/preprocessor.h"
 #include "pumice/sdk/ext/sampler.h"
 #include "pumice/sdk/ext/schedule.h"
+#include "pumice/sdk/ext/upscaler.h"
 #include "pumice/sdk/plugin.h"
 
 namespace pumice::plugins {
@@ -73,6 +77,10 @@ public:
     const pumice_sampler_1* sampler() const;
     const pumice_schedule_1* schedule() const;
     const pumice_guidance_1* guidance() const;
+    const pumice_control_1* control() const;
+    const pumice_upscaler_1* upscaler() const;
+    const pumice_preprocessor_1* preprocessor() const;
+    const pumice_image_filter_1* image_filter() const;
 
 private:
     Instance(std::shared_ptr<Library> library, pumice_plugin* plugin)

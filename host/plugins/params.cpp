@@ -76,10 +76,13 @@ Result<GivenParam> parse_param(const std::string& text) {
         return Error{Code::invalid_argument,
                      fmt::format("plugin parameter {}: write KIND.NAME=VALUE, as sampler.eta=0.5", one_line(text))};
     GivenParam given{text.substr(0, dot), text.substr(dot + 1, equals - dot - 1), text.substr(equals + 1)};
-    if (given.kind != "sampler" && given.kind != "schedule" && given.kind != "guidance")
-        return Error{Code::invalid_argument,
-                     fmt::format("plugin parameter {}: it must begin with sampler., schedule. or guidance.",
-                                 one_line(text))};
+    const auto known = [&](const Kind& kind) { return given.kind == kind.name; };
+    if (std::none_of(std::begin(kKinds), std::end(kKinds), known)) {
+        std::vector<std::string> names;
+        for (const Kind& kind : kKinds) names.push_back(std::string(kind.name) + ".");
+        return Error{Code::invalid_argument, fmt::format("plugin parameter {}: it must begin with one of {}",
+                                                         one_line(text), fmt::join(names, ", "))};
+    }
     return given;
 }
 

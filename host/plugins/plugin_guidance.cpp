@@ -25,9 +25,9 @@ Result<std::unique_ptr<Guidance>> PluginGuidance::create(PluginMethod method, co
     std::unique_ptr<PluginGuidance> made(new PluginGuidance(std::move(method), marker_folder, std::move(log)));
     const Marked inside(&made->marker_, true);
     auto instance = Instance::create(made->method_.library, made->method_.plugin, made->session_.host());
-    if (!instance) return of_plugin(made->method_, std::move(instance.error()));
+    if (!instance) return made->method_.error(std::move(instance.error()));
     made->instance_.emplace(*std::move(instance));
-    PUMICE_TRY(check_method(made->instance_->guidance(), *made->instance_, made->method_));
+    PUMICE_TRY(made->method_.check(made->instance_->guidance(), *made->instance_));
     PUMICE_TRY(made->ask_perturbed());
     return std::unique_ptr<Guidance>(std::move(made));
 }
@@ -36,9 +36,9 @@ Status PluginGuidance::ask_perturbed() {
     if ((method_.method.flags & PUMICE_GUIDANCE_PERTURBED) == 0) return {};
     const std::string doing = fmt::format("guidance {}: perturbed_blocks", method_.method.name);
     const pumice_guidance_1* extension = instance_->guidance();
-    if (!extension || !extension->perturbed_blocks) return of_plugin(method_, {Code::internal, doing + " is gone"});
+    if (!extension || !extension->perturbed_blocks) return method_.error({Code::internal, doing + " is gone"});
     session_.begin_run({});
-    const auto values = values_of(method_);
+    const auto values = method_.values();
     std::string thrown, blocks;
     const pumice_sdk_status status = call_plugin(thrown, [&]() -> pumice_sdk_status {
         const char* text = extension->perturbed_blocks(instance_->plugin(), method_.index, values.data());
@@ -48,26 +48,26 @@ Status PluginGuidance::ask_perturbed() {
     });
     session_.end_run();
     if (Status outcome = session_.outcome(status, thrown, doing); !outcome)
-        return of_plugin(method_, std::move(outcome.error()));
+        return method_.error(std::move(outcome.error()));
     std::istringstream words(blocks);
     for (std::string word; words >> word;) {
         if (!is_block(word))
-            return of_plugin(method_, {Code::invalid_argument, fmt::format("{}: {} is no block of a UNet; write "
+            return method_.error({Code::invalid_argument, fmt::format("{}: {} is no block of a UNet; write "
                                                                           "middle_block, input_blocks.N or "
                                                                           "output_blocks.N",
                                                                           doing, word)});
         perturbed_.push_back(std::move(word));
     }
-    if (perturbed_.empty()) return of_plugin(method_, {Code::invalid_argument, doing + ": no block is named"});
+    if (perturbed_.empty()) return method_.error({Code::invalid_argument, doing + ": no block is named"});
     return {};
 }
 
 Status PluginGuidance::run(const GuidanceCall& call) {
     const Marked inside(&marker_, true);
     const pumice_guidance_1* extension = instance_->guidance();
-    if (!extension) return of_plugin(method_, {Code::internal, "its methods of guidance are gone"});
+    if (!extension) return method_.error({Code::internal, "its methods of guidance are gone"});
     session_.begin_run({.math = &call.math});
-    const auto values = values_of(method_);
+    const auto values = method_.values();
     // One latent is one handle.
     const pumice_tensor cond = session_.lend(call.cond);
     const pumice_guidance_call request{sizeof(pumice_guidance_call),
@@ -86,7 +86,7 @@ Status PluginGuidance::run(const GuidanceCall& call) {
     const Status outcome = session_.outcome(status, thrown, fmt::format("guidance {}", method_.method.name));
     if (outcome) return {};
     const Error& error = outcome.error();
-    return session_.failed_in_host() ? error : of_plugin(method_, error);
+    return session_.failed_in_host() ? error : method_.error(error);
 }
 
 }  // namespace pumice::plugins

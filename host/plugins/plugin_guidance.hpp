@@ -2,7 +2,7 @@
 #pragma once
 
 #include "diffusion/guidance.hpp"
-#include "plugins/plugin_sampler.hpp"
+#include "plugins/plugin_method.hpp"
 #include "plugins/session.hpp"
 
 namespace pumice::plugins {

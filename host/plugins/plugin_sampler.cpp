@@ -24,8 +24,9 @@ pumice_sdk_status denoise(const pumice_sampler_call* call, pumice_tensor x, doub
     const Marked outside(session.marker(), false);
     const Latent *in = session.find(x), *out = session.find(denoised);
     if (!in || !out || in == out || !(sigma > 0) || !std::isfinite(sigma))
-        return session.answer(Error{Code::invalid_argument, fmt::format("denoise of tensor {} at sigma {} into tensor {}",
-                                                                       x, sigma, denoised)});
+        return session.answer(
+            Error{Code::invalid_argument,
+                  fmt::format("denoise of tensor {} at sigma {} into tensor {}", x, sigma, denoised)});
     try {
         return session.answer(of.denoise(*in, sigma, *out));
     } catch (const std::exception& e) {
@@ -34,21 +35,6 @@ pumice_sdk_status denoise(const pumice_sampler_call* call, pumice_tensor x, doub
 }
 
 }  // namespace
-
-std::vector<pumice_param_value> values_of(const PluginMethod& method) {
-    std::vector<pumice_param_value> values;
-    for (std::size_t i = 0; i < method.params.size(); ++i) {
-        const std::int32_t type = method.method.params[i].type;
-        const bool text = type == PUMICE_PARAM_STRING || type == PUMICE_PARAM_FILE;
-        values.push_back({method.params[i].number, text ? method.params[i].text.c_str() : nullptr});
-    }
-    return values;
-}
-
-Error of_plugin(const PluginMethod& method, Error error) {
-    error.message = fmt::format("plugin {}: {}", method.id, error.message);
-    return error;
-}
 
 Result<std::vector<float>> run_schedule(const PluginMethod& method, const std::string& family, const SigmaTable& table,
                                         std::uint32_t steps, const Log& log,
@@ -59,29 +45,36 @@ Result<std::vector<float>> run_schedule(const PluginMethod& method, const std::s
     Session session(method.id, log, &marker);
     const Marked inside(&marker, true);
     auto instance = Instance::create(method.library, method.plugin, session.host());
-    if (!instance) return of_plugin(method, std::move(instance.error()));
+    if (!instance) return method.error(std::move(instance.error()));
     session.begin_run({});
-    const auto values = values_of(method);
+    const auto values = method.values();
     const std::uint32_t capacity = table.size() + static_cast<std::uint32_t>(kRoom);
     std::vector<float> sigmas(capacity + kGuard, kGuardValue);
     std::uint32_t count = 0;
-    const pumice_schedule_call call{sizeof(pumice_schedule_call), steps,         table.size(), capacity,
-                                    table.sigmas().data(),        family.c_str(), values.data(), sigmas.data(), &count};
+    const pumice_schedule_call call{sizeof(pumice_schedule_call),
+                                    steps,
+                                    table.size(),
+                                    capacity,
+                                    table.sigmas().data(),
+                                    family.c_str(),
+                                    values.data(),
+                                    sigmas.data(),
+                                    &count};
     const pumice_schedule_1* extension = instance->schedule();
-    PUMICE_TRY(check_method(extension, *instance, method));
+    PUMICE_TRY(method.check(extension, *instance));
     std::string thrown;
     const pumice_sdk_status status =
         call_plugin(thrown, [&] { return extension->run(instance->plugin(), method.index, &call); });
     session.end_run();
     const std::string doing = fmt::format("schedule {}", method.method.name);
     if (Status outcome = session.outcome(status, thrown, doing); !outcome)
-        return of_plugin(method, std::move(outcome.error()));
+        return method.error(std::move(outcome.error()));
     for (std::size_t i = capacity; i < sigmas.size(); ++i)
         if (sigmas[i] != kGuardValue)
-            return of_plugin(method, {Code::internal, doing + " wrote past the end of its output"});
+            return method.error({Code::internal, doing + " wrote past the end of its output"});
     if (count > capacity)
-        return of_plugin(method, {Code::internal, fmt::format("{} gave {} sigmas, there is room for {}", doing, count,
-                                                              capacity)});
+        return method.error(
+            {Code::internal, fmt::format("{} gave {} sigmas, there is room for {}", doing, count, capacity)});
     sigmas.resize(count);
     return sigmas;
 }
@@ -91,11 +84,12 @@ Result<std::vector<float>> PluginSampler::sigmas(const SigmaTable& table, std::u
     const std::uint32_t asked = discard && steps < table.size() ? steps + 1 : steps;
     PUMICE_ASSIGN(std::vector<float> levels, run_schedule(schedule_, family_, table, asked, log_, marker_folder_));
     if (levels.size() < 2 && !sampler_.method.schedule.empty())
-        return Error{Code::invalid_argument, fmt::format("steps is {}, must be 2 or more for {}, which makes one step fewer",
-                                                         steps, sampler_.method.name)};
+        return Error{Code::invalid_argument,
+                     fmt::format("steps is {}, must be 2 or more for {}, which makes one step fewer", steps,
+                                 sampler_.method.name)};
     if (Status sound = check_sigmas(levels); !sound)
-        return of_plugin(schedule_, {Code::internal, fmt::format("schedule {}: {}", schedule_.method.name,
-                                                                 sound.error().message)});
+        return schedule_.error(
+            {Code::internal, fmt::format("schedule {}: {}", schedule_.method.name, sound.error().message)});
     if (asked > steps && levels.size() > 2) levels.erase(levels.end() - 2);
     return levels;
 }
@@ -111,9 +105,9 @@ Status PluginSampler::run(const SamplerCall& call, const Latent& x) {
     Session session(sampler_.id, log_, &marker);
     const Marked inside(&marker, true);
     auto instance = Instance::create(sampler_.library, sampler_.plugin, session.host());
-    if (!instance) return of_plugin(sampler_, std::move(instance.error()));
+    if (!instance) return sampler_.error(std::move(instance.error()));
     const pumice_sampler_1* extension = instance->sampler();
-    PUMICE_TRY(check_method(extension, *instance, sampler_));
+    PUMICE_TRY(sampler_.check(extension, *instance));
     session.begin_run({.math = &call.math,
                        .step =
                            [&call](std::uint32_t done, std::uint32_t all) {
@@ -121,7 +115,7 @@ Status PluginSampler::run(const SamplerCall& call, const Latent& x) {
                            },
                        .check = call.check});
     Denoising denoising{call, session};
-    const auto values = values_of(sampler_);
+    const auto values = sampler_.values();
     const pumice_sampler_call request{sizeof(pumice_sampler_call),
                                       static_cast<std::uint32_t>(call.sigmas.size()),
                                       call.sigmas.data(),
@@ -141,7 +135,7 @@ Status PluginSampler::run(const SamplerCall& call, const Latent& x) {
     if (outcome) return {};
     // Cancelling and the engine's own errors are not the plugin's.
     const Error& error = outcome.error();
-    return session.failed_in_host() ? error : of_plugin(sampler_, error);
+    return session.failed_in_host() ? error : sampler_.error(error);
 }
 
 }  // namespace pumice::plugins

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "plugins/check.hpp"
 #include "plugins/marker.hpp"
 #include "plugins/plugin_guidance.hpp"
 #include "plugins/plugin_sampler.hpp"
@@ -138,8 +139,13 @@ Status Registry::add_builtin() {
 
 void Registry::add(const fs::path& file, const Place& place, bool builtin, const Verdict& verdict) {
     if (!verdict.reason.empty()) {
-        Found broken{.state = Found::State::broken, .file = file, .place = place.name, .builtin = builtin,
-                     .description = {}, .index = 0, .reason = verdict.reason};
+        Found broken{.state = Found::State::broken,
+                     .file = file,
+                     .place = place.name,
+                     .builtin = builtin,
+                     .description = {},
+                     .index = 0,
+                     .reason = verdict.reason};
         broken.description.id = file.stem().string();
         plugins_.push_back(std::move(broken));
         return;
@@ -153,11 +159,11 @@ void Registry::decide() {
         Found& found = plugins_[i];
         if (found.state == Found::State::broken) continue;
         const std::string& id = found.description.id;
-        const auto first = std::find_if(plugins_.begin(), plugins_.begin() + static_cast<std::ptrdiff_t>(i),
-                                        [&](const Found& other) {
-                                            return other.state != Found::State::broken &&
-                                                   other.state != Found::State::hidden && other.description.id == id;
-                                        });
+        const auto first =
+            std::find_if(plugins_.begin(), plugins_.begin() + static_cast<std::ptrdiff_t>(i), [&](const Found& other) {
+                return other.state != Found::State::broken && other.state != Found::State::hidden &&
+                       other.description.id == id;
+            });
         const auto off = store_.off().find(id);
         if (first != plugins_.begin() + static_cast<std::ptrdiff_t>(i) && first->state == Found::State::on) {
             found.state = Found::State::hidden;
@@ -165,8 +171,8 @@ void Registry::decide() {
         } else if (off != store_.off().end() && !found.builtin) {
             const bool crash = off->second.by == Off::By::crash;
             found.state = crash ? Found::State::crashed : Found::State::off;
-            found.reason = crash ? off->second.reason + "; pumice plugins enable " + id + " tries it again"
-                                 : "as asked for";
+            found.reason =
+                crash ? off->second.reason + "; pumice plugins enable " + id + " tries it again" : "as asked for";
         } else if (off != store_.off().end() && off->second.by == Off::By::crash) {
             found.reason = off->second.reason;
         }
@@ -188,11 +194,15 @@ void Registry::gather_names() {
     gather(&Description::samplers, 0, sampler_names_);
     gather(&Description::schedules, PUMICE_SCHEDULE_INTERNAL, schedule_names_);
     gather(&Description::guidances, 0, guidance_names_);
+    gather(&Description::controls, 0, control_names_);
+    gather(&Description::upscalers, 0, upscaler_names_);
+    gather(&Description::preprocessors, 0, preprocessor_names_);
+    gather(&Description::image_filters, 0, image_filter_names_);
 }
 
 Status Registry::set_enabled(const std::string& id, bool enabled) {
-    const auto found = std::find_if(plugins_.begin(), plugins_.end(),
-                                    [&](const Found& each) { return each.description.id == id; });
+    const auto found =
+        std::find_if(plugins_.begin(), plugins_.end(), [&](const Found& each) { return each.description.id == id; });
     const bool known = found != plugins_.end() || store_.off().contains(id);
     if (!known) return Error{Code::not_found, fmt::format("there is no plugin {}; see pumice plugins list", id)};
     if (!enabled && found != plugins_.end() && found->builtin)
@@ -200,24 +210,46 @@ Status Registry::set_enabled(const std::string& id, bool enabled) {
     return store_.set_off(id, enabled ? std::nullopt : std::optional<Off>(Off{}));
 }
 
-std::optional<Registry::Use> Registry::find_sampler(std::string_view name) const {
+std::optional<Registry::Use> Registry::find(const Kind& kind, std::string_view name) const {
     for (std::size_t i = 0; i < plugins_.size(); ++i) {
         if (plugins_[i].state != Found::State::on) continue;
-        const auto& all = plugins_[i].description.samplers;
+        const auto& all = plugins_[i].description.*kind.list;
         for (std::uint32_t j = 0; j < all.size(); ++j)
             if (all[j].name == name) return Use{i, j};
     }
     return std::nullopt;
 }
 
-std::optional<Registry::Use> Registry::find_guidance(std::string_view name) const {
-    for (std::size_t i = 0; i < plugins_.size(); ++i) {
-        if (plugins_[i].state != Found::State::on) continue;
-        const auto& all = plugins_[i].description.guidances;
-        for (std::uint32_t j = 0; j < all.size(); ++j)
-            if (all[j].name == name) return Use{i, j};
+PluginMethod Registry::method_of(const Kind& kind, const Use& use) const {
+    const Found& found = plugins_[use.plugin];
+    return {.id = found.description.id,
+            .library = {},
+            .plugin = found.index,
+            .index = use.index,
+            .method = (found.description.*kind.list)[use.index],
+            .params = {}};
+}
+
+Result<PluginMethod> Registry::make_method(const Kind& kind, const std::string& name,
+                                           std::span<const std::string> params) {
+    const auto use = find(kind, name);
+    if (!use) {
+        std::vector<std::string> names;
+        for (const Found& found : plugins_)
+            if (found.state == Found::State::on)
+                for (const Method& method : found.description.*kind.list) names.push_back(method.name);
+        const std::string there =
+            names.empty() ? "there are none" : fmt::format("there are {}", fmt::join(names, ", "));
+        return Error{Code::not_found, fmt::format("no {} is called \"{}\"; {}", kind.name, one_line(name), there)};
     }
-    return std::nullopt;
+    std::vector<GivenParam> given;
+    for (const std::string& text : params) {
+        PUMICE_ASSIGN(given.emplace_back(), parse_param(text));
+    }
+    PluginMethod made = method_of(kind, *use);
+    PUMICE_ASSIGN(made.params, resolve_params(made.method, kind.name, given));
+    PUMICE_ASSIGN(made.library, library_of(use->plugin));
+    return made;
 }
 
 std::optional<Registry::Use> Registry::find_schedule(std::string_view name, std::optional<std::size_t> beside,
@@ -254,7 +286,7 @@ Result<std::shared_ptr<Library>> Registry::library_of(std::size_t plugin) {
 
 Result<std::unique_ptr<Sampler>> Registry::make_sampler(const std::string& sampler, const std::string& schedule,
                                                         std::span<const std::string> params, Log log) {
-    const auto use = find_sampler(sampler);
+    const auto use = find(kSampler, sampler);
     if (!use)
         return Error{Code::not_found, fmt::format("no sampler is called \"{}\"; there are {}", sampler,
                                                   fmt::join(sampler_names_, ", "))};
@@ -267,18 +299,15 @@ Result<std::unique_ptr<Sampler>> Registry::make_sampler(const std::string& sampl
     if (!method.schedule.empty()) {
         levels = find_schedule(method.schedule, use->plugin, true);
         if (!levels)
-            return Error{Code::not_found, fmt::format("plugin {}: its sampler {} walks the schedule {}, which is missing",
-                                                      plugins_[use->plugin].description.id, sampler, method.schedule)};
+            return Error{Code::not_found,
+                         fmt::format("plugin {}: its sampler {} walks the schedule {}, which is missing",
+                                     plugins_[use->plugin].description.id, sampler, method.schedule)};
     }
     std::vector<GivenParam> given;
     for (const std::string& text : params) {
         PUMICE_ASSIGN(given.emplace_back(), parse_param(text));
     }
-    PluginMethod sampling{.id = plugins_[use->plugin].description.id, .library = {}, .plugin = plugins_[use->plugin].index,
-                          .index = use->index, .method = method, .params = {}};
-    PluginMethod scheduling{.id = plugins_[levels->plugin].description.id, .library = {},
-                            .plugin = plugins_[levels->plugin].index, .index = levels->index,
-                            .method = schedule_of(*levels), .params = {}};
+    PluginMethod sampling = method_of(kSampler, *use), scheduling = method_of(kSchedule, *levels);
     PUMICE_ASSIGN(sampling.params, resolve_params(method, "sampler", given));
     PUMICE_ASSIGN(scheduling.params, resolve_params(scheduling.method, "schedule", given));
     PUMICE_ASSIGN(sampling.library, library_of(use->plugin));
@@ -289,19 +318,7 @@ Result<std::unique_ptr<Sampler>> Registry::make_sampler(const std::string& sampl
 
 Result<std::unique_ptr<Guidance>> Registry::make_guidance(const std::string& guidance,
                                                           std::span<const std::string> params, Log log) {
-    const auto use = find_guidance(guidance);
-    if (!use)
-        return Error{Code::not_found, fmt::format("no guidance is called \"{}\"; there are {}", guidance,
-                                                  fmt::join(guidance_names_, ", "))};
-    std::vector<GivenParam> given;
-    for (const std::string& text : params) {
-        PUMICE_ASSIGN(given.emplace_back(), parse_param(text));
-    }
-    const Found& found = plugins_[use->plugin];
-    PluginMethod method{.id = found.description.id, .library = {}, .plugin = found.index, .index = use->index,
-                        .method = found.description.guidances[use->index], .params = {}};
-    PUMICE_ASSIGN(method.params, resolve_params(method.method, "guidance", given));
-    PUMICE_ASSIGN(method.library, library_of(use->plugin));
+    PUMICE_ASSIGN(auto method, make_method(kGuidance, guidance, params));
     return PluginGuidance::create(std::move(method), options_.state_folder, std::move(log));
 }
 
@@ -315,8 +332,7 @@ Result<std::vector<float>> Registry::make_sigmas(const std::string& schedule, st
     for (const std::string& text : params) {
         PUMICE_ASSIGN(given.emplace_back(), parse_param(text));
     }
-    PluginMethod method{.id = plugins_[use->plugin].description.id, .library = {}, .plugin = plugins_[use->plugin].index,
-                        .index = use->index, .method = schedule_of(*use), .params = {}};
+    PluginMethod method = method_of(kSchedule, *use);
     PUMICE_ASSIGN(method.params, resolve_params(method.method, "schedule", given));
     PUMICE_ASSIGN(method.library, library_of(use->plugin));
     return run_schedule(method, options_.family, table, steps, options_.log, options_.state_folder);
@@ -334,11 +350,13 @@ nlohmann::ordered_json Registry::json() const {
         json["reason"] = found.reason;
         list.push_back(std::move(json));
     }
-    return {{"plugins", std::move(list)},
-            {"samplers", sampler_names_},
-            {"schedules", schedule_names_},
-            {"guidances", guidance_names_},
-            {"crashed", crashed_}};
+    Json json = {{"plugins", std::move(list)}};
+    const std::pair<const char*, const std::vector<std::string>*> names[] = {
+        {"samplers", &sampler_names_},   {"schedules", &schedule_names_},         {"guidances", &guidance_names_},
+        {"controls", &control_names_},   {"upscalers", &upscaler_names_},         {"preprocessors", &preprocessor_names_},
+        {"image_filters", &image_filter_names_}, {"crashed", &crashed_}};
+    for (const auto& [key, all] : names) json[key] = *all;
+    return json;
 }
 
 }  // namespace pumice::plugins

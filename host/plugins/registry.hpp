@@ -15,6 +15,7 @@
 #include "diffusion/sampler.hpp"
 #include "plugins/library.hpp"
 #include "plugins/params.hpp"
+#include "plugins/plugin_method.hpp"
 #include "plugins/store.hpp"
 
 namespace pumice::plugins {
@@ -27,7 +28,8 @@ struct Place {
 struct RegistryOptions {
     /// Folders of plugins that come with Pumice: trusted, so not tried out, and never left out.
     std::filesystem::path builtin;
-    /// Searched before it, the first first: of two plugins of one id, and of two samplers of one name, the first counts.
+    /// Searched before it, the first first: of two plugins of one id, and of two samplers of one name, the first
+    /// counts.
     std::vector<Place> places;
     std::filesystem::path state_folder;  ///< verdicts, what is off, marks of what runs; empty: nothing is kept
     std::filesystem::path probe;         ///< the program that tries plugins out; empty: they are taken as they are
@@ -44,9 +46,9 @@ struct Found {
     std::filesystem::path file;
     std::string place;
     bool builtin = false;
-    Description description;   ///< of a broken one: the file's name as id, and nothing else
-    std::uint32_t index = 0;   ///< in its library
-    std::string reason;        ///< why it is not used, or what else there is to say; one line or empty
+    Description description;  ///< of a broken one: the file's name as id, and nothing else
+    std::uint32_t index = 0;  ///< in its library
+    std::string reason;       ///< why it is not used, or what else there is to say; one line or empty
 };
 
 /// "on", "off", "crashed", "broken", "hidden", "left out".
@@ -65,6 +67,12 @@ public:
     const std::vector<std::string>& sampler_names() const { return sampler_names_; }
     const std::vector<std::string>& schedule_names() const { return schedule_names_; }
     const std::vector<std::string>& guidance_names() const { return guidance_names_; }
+    const std::vector<std::string>& control_names() const { return control_names_; }
+    const std::vector<std::string>& upscaler_names() const { return upscaler_names_; }
+    const std::vector<std::string>& preprocessor_names() const { return preprocessor_names_; }
+    const std::vector<std::string>& image_filter_names() const { return image_filter_names_; }
+    /// Where marks of what runs are kept; empty: nowhere.
+    const std::filesystem::path& marker_folder() const { return options_.state_folder; }
 
     /// For the next start. Code::not_found for an id that no plugin has; Code::invalid_argument for a built-in one;
     /// Code::io.
@@ -80,6 +88,9 @@ public:
     /// A schedule's levels alone. Errors as make_sampler.
     Result<std::vector<float>> make_sigmas(const std::string& schedule, std::span<const std::string> params,
                                            const SigmaTable&, std::uint32_t steps);
+
+    /// One of any kind with its parameters ("upscaler.tile=256"), its library loaded. Errors as make_sampler.
+    Result<PluginMethod> make_method(const Kind& kind, const std::string& name, std::span<const std::string> params);
 
     /// Everything above as JSON, for people and programs.
     nlohmann::ordered_json json() const;
@@ -101,10 +112,11 @@ private:
     void take_marks();
     void decide();
     void gather_names();
+    /// Without values for its parameters and without its library.
+    PluginMethod method_of(const Kind& kind, const Use& use) const;
     const Method& sampler_of(const Use& use) const { return plugins_[use.plugin].description.samplers[use.index]; }
-    const Method& schedule_of(const Use& use) const { return plugins_[use.plugin].description.schedules[use.index]; }
-    std::optional<Use> find_sampler(std::string_view name) const;
-    std::optional<Use> find_guidance(std::string_view name) const;
+    /// By name, the first plugin first.
+    std::optional<Use> find(const Kind& kind, std::string_view name) const;
     /// `beside`: looked for in this plugin first.
     std::optional<Use> find_schedule(std::string_view name, std::optional<std::size_t> beside, bool internal) const;
     Result<std::shared_ptr<Library>> library_of(std::size_t plugin);
@@ -112,7 +124,8 @@ private:
     RegistryOptions options_;
     Store store_;
     std::vector<Found> plugins_;
-    std::vector<std::string> crashed_, sampler_names_, schedule_names_, guidance_names_;
+    std::vector<std::string> crashed_, sampler_names_, schedule_names_, guidance_names_, control_names_, upscaler_names_,
+        preprocessor_names_, image_filter_names_;
     std::mutex mutex_;  ///< of libraries_
     std::map<std::filesystem::path, std::shared_ptr<Library>> libraries_;
 };

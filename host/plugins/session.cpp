@@ -57,8 +57,24 @@ pumice_tensor Session::lend(const Latent& latent) {
     return static_cast<pumice_tensor>(tensors_.size());
 }
 
+void Session::offer(DeviceServices services) {
+    device_ = std::make_unique<DeviceSession>(*this, std::move(services));
+}
+
+pumice_picture Session::lend(Picture& picture) {
+    pictures_.push_back({nullptr, &picture});
+    return static_cast<pumice_picture>(pictures_.size());
+}
+
+Picture* Session::find_picture(pumice_picture handle) {
+    return handle == 0 || handle > pictures_.size() ? nullptr : pictures_[handle - 1].picture;
+}
+
 std::size_t Session::end_run() {
-    const auto left = std::count_if(tensors_.begin(), tensors_.end(), [](const Place& p) { return p.owned.has_value(); });
+    for (PicturePlace& place : pictures_)
+        if (!place.owned) place.picture = nullptr;
+    const auto left =
+        std::count_if(tensors_.begin(), tensors_.end(), [](const Place& p) { return p.owned.has_value(); });
     tensors_.clear();
     services_ = {};
     return static_cast<std::size_t>(left);
@@ -85,18 +101,6 @@ Status Session::outcome(pumice_sdk_status status, const std::string& thrown, con
     }
     if (status == PUMICE_SDK_OK && thrown.empty()) return {};
     return plugin_error(status, said_, thrown, doing);
-}
-
-template <class Work>
-pumice_sdk_status Session::serve(Work&& work) {
-    const Marked outside(marker_, false);
-    try {
-        return answer(work());
-    } catch (const std::bad_alloc&) {
-        return answer(Error{Code::out_of_host_memory, "out of memory on the host"});
-    } catch (const std::exception& e) {
-        return answer(Error{Code::internal, e.what()});
-    }
 }
 
 const pumice_host_tensor_1& Session::tensor_extension() {
@@ -226,32 +230,77 @@ const pumice_host_tensor_1& Session::tensor_extension() {
     return kTensor;
 }
 
-const void* Session::extension(const pumice_host*, const char* id) {
+const pumice_host_image_1& Session::image_extension() {
+    static const pumice_host_image_1 kImage = {
+        .struct_size = sizeof(pumice_host_image_1),
+        .reserved = 0,
+        .create = [](const pumice_host* host, std::uint32_t format, std::uint32_t width, std::uint32_t height,
+                     pumice_picture* picture) -> pumice_sdk_status {
+            return of(host).serve([&]() -> Status {
+                if (!picture) return wrong("pumice.image/1: create to NULL");
+                auto& all = of(host).pictures_;
+                auto place = std::find_if(all.begin(), all.end(), [](const PicturePlace& p) { return !p.picture; });
+                if (place == all.end()) {
+                    if (all.size() >= kMostTensors)
+                        return wrong(fmt::format("pumice.image/1: more than {} pictures at once", kMostTensors));
+                    place = all.insert(all.end(), PicturePlace{});
+                }
+                PUMICE_ASSIGN(Picture made, Picture::create(format, width, height));
+                place->owned = std::make_unique<Picture>(std::move(made));
+                place->picture = place->owned.get();
+                *picture = static_cast<pumice_picture>(place - all.begin() + 1);
+                return {};
+            });
+        },
+        .info = [](const pumice_host* host, pumice_picture picture, pumice_picture_info* info) -> pumice_sdk_status {
+            return of(host).serve([&]() -> Status {
+                Picture* found = of(host).find_picture(picture);
+                if (!found) return wrong(fmt::format("pumice.image/1: there is no picture {}", picture));
+                if (!info || info->struct_size < sizeof(pumice_picture_info))
+                    return wrong("pumice.image/1: info to NULL, or to a struct of a wrong size");
+                *info = {info->struct_size, found->format(),    found->width(),
+                         found->height(),   found->row_bytes(), found->pixels()};
+                return {};
+            });
+        },
+        .release =
+            [](const pumice_host* host, pumice_picture picture) {
+                Session& s = of(host);
+                const Marked outside(s.marker_, false);
+                if (picture > 0 && picture <= s.pictures_.size() && s.pictures_[picture - 1].owned)
+                    s.pictures_[picture - 1] = {};
+            },
+    };
+    return kImage;
+}
+
+const void* Session::extension(const pumice_host* host, const char* id) {
     static const pumice_host_log_1 kLog = {
-        sizeof(pumice_host_log_1), 0, [](const pumice_host* host, std::int32_t level, const char* line) {
+        sizeof(pumice_host_log_1), 0, [](const pumice_host* from, std::int32_t level, const char* line) {
             if (!line) return;
-            const Marked outside(of(host).marker_, false);
+            const Marked outside(of(from).marker_, false);
             const int known = std::clamp<int>(level, PUMICE_SDK_LOG_DEBUG, PUMICE_SDK_LOG_WARNING);
-            of(host).log_.write(static_cast<LogLevel>(known), fmt::format("plugin {}: {}", of(host).plugin_,
-                                                                         one_line({line, strnlen(line, 1000)})));
+            of(from).log_.write(static_cast<LogLevel>(known),
+                                fmt::format("plugin {}: {}", of(from).plugin_, one_line({line, strnlen(line, 1000)})));
         }};
     static const pumice_host_progress_1 kProgress = {
         sizeof(pumice_host_progress_1), 0,
-        [](const pumice_host* host, std::uint32_t done, std::uint32_t all) -> pumice_sdk_status {
-            return of(host).serve([&]() -> Status {
+        [](const pumice_host* from, std::uint32_t done, std::uint32_t all) -> pumice_sdk_status {
+            return of(from).serve([&]() -> Status {
                 if (done == 0) return wrong("pumice.progress/1: steps count from 1");
-                return of(host).services_.step ? of(host).services_.step(done, std::max(done, all)) : Status{};
+                return of(from).services_.step ? of(from).services_.step(done, std::max(done, all)) : Status{};
             });
         },
-        [](const pumice_host* host) -> pumice_sdk_status {
-            return of(host).serve([&] { return of(host).services_.check ? of(host).services_.check() : Status{}; });
+        [](const pumice_host* from) -> pumice_sdk_status {
+            return of(from).serve([&] { return of(from).services_.check ? of(from).services_.check() : Status{}; });
         }};
     if (!id) return nullptr;
     if (std::strcmp(id, PUMICE_HOST_TENSOR_1) == 0) return &tensor_extension();
     if (std::strcmp(id, PUMICE_HOST_PROGRESS_1) == 0) return &kProgress;
     if (std::strcmp(id, PUMICE_HOST_LOG_1) == 0) return &kLog;
     if (std::strcmp(id, PUMICE_HOST_MATH_1) == 0) return &host_math();
-    return nullptr;
+    if (std::strcmp(id, PUMICE_HOST_IMAGE_1) == 0) return &image_extension();
+    return of(host).device() ? DeviceSession::extension(id) : nullptr;
 }
 
 }  // namespace pumice::plugins

@@ -1,7 +1,11 @@
-// What the host offers a plugin while it runs: pumice.tensor/1, pumice.progress/1, pumice.log/1, pumice.math/1.
+// What the host offers a plugin while it runs: pumice.tensor/1, pumice.progress/1, pumice.log/1, pumice.math/1,
+// pumice.image/1, and with a device pumice.weights/1, pumice.graph/1 and pumice.kernel/1.
 #pragma once
 
+#include <exception>
 #include <functional>
+#include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,7 +13,9 @@
 #include "base/log.hpp"
 #include "base/result.hpp"
 #include "diffusion/tensor_math.hpp"
+#include "plugins/device_session.hpp"
 #include "plugins/marker.hpp"
+#include "plugins/picture.hpp"
 #include "pumice/sdk/ext/tensor.h"
 #include "pumice/sdk/host.h"
 #include "pumice/sdk/status.h"
@@ -33,14 +39,27 @@ public:
     const pumice_host* host() const { return &host_; }
     Marker* marker() const { return marker_; }
 
+    /// Before the instance is created: the device that pumice.graph/1, weights and kernel work on.
+    void offer(DeviceServices services);
+    /// nullptr unless one is offered.
+    DeviceSession* device() { return device_.get(); }
+    const Log& log() const { return log_; }
+    const std::string& plugin() const { return plugin_; }
+
     /// From here to end_run the services are offered; lent latents have handles until then.
     void begin_run(const Services& services);
     pumice_tensor lend(const Latent& latent);
+    /// Until end_run. A picture that is only to be read is not written by the host either.
+    pumice_picture lend(Picture& picture);
     /// Releases what the plugin left. How many tensors that were.
     std::size_t end_run();
 
     /// The latent behind a handle, nullptr for what is none.
     const Latent* find(pumice_tensor handle) const;
+    /// The picture behind a handle, nullptr for what is none.
+    Picture* find_picture(pumice_picture handle);
+    /// PUMICE_SDK_CANCELLED's error, or none.
+    Status check() const { return services_.check ? services_.check() : Status{}; }
     /// Remembers the first error of the host's own, which the plugin hands on as a status.
     pumice_sdk_status answer(const Status& status);
 
@@ -49,13 +68,24 @@ public:
     /// Whether the outcome's error was the host's own and no fault of the plugin's.
     bool failed_in_host() const { return host_fault_; }
 
-private:
     static Session& of(const pumice_host* host) { return *static_cast<Session*>(host->data); }
+    /// Runs a service of the host's (() -> Status): outside of the marker, nothing thrown.
+    template <class Work>
+    pumice_sdk_status serve(Work&& work) {
+        const Marked outside(marker_, false);
+        try {
+            return answer(work());
+        } catch (const std::bad_alloc&) {
+            return answer(Error{Code::out_of_host_memory, "out of memory on the host"});
+        } catch (const std::exception& e) {
+            return answer(Error{Code::internal, e.what()});
+        }
+    }
+
+private:
     static const void* extension(const pumice_host*, const char* id);
     static const pumice_host_tensor_1& tensor_extension();
-    /// Runs a service of the host's: outside of the marker, nothing thrown.
-    template <class Work>
-    pumice_sdk_status serve(Work&& work);
+    static const pumice_host_image_1& image_extension();
     TensorMath* math() const { return services_.math; }
 
     struct Place {
@@ -69,6 +99,12 @@ private:
     Marker* marker_;
     Services services_;
     std::vector<Place> tensors_;  ///< handle - 1
+    struct PicturePlace {
+        std::unique_ptr<Picture> owned;
+        Picture* picture = nullptr;
+    };
+    std::vector<PicturePlace> pictures_;  ///< handle - 1
+    std::unique_ptr<DeviceSession> device_;
     std::string said_;
     std::optional<Error> failure_;
     bool host_fault_ = false;

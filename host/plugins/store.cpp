@@ -18,9 +18,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Verdicts of another version of the checks do not count.
-const std::string kMade = fmt::format("pumice {} ABI {}.{}", PUMICE_VERSION_TEXT, PUMICE_SDK_ABI_MAJOR,
-                                      PUMICE_SDK_ABI_MINOR);
+/// Verdicts of another version of the checks do not count: another Pumice, ABI or set of kinds.
+const std::string kMade = fmt::format("pumice {} ABI {}.{} kinds {}", PUMICE_VERSION_TEXT, PUMICE_SDK_ABI_MAJOR,
+                                      PUMICE_SDK_ABI_MINOR, std::size(kKinds));
 
 /// Discarded for a file that is missing, damaged, or larger than thousands of plugins make it.
 nlohmann::json read_json(const fs::path& file) {

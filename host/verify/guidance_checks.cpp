@@ -72,7 +72,7 @@ Guided Tested::guide(const Options& options) const {
     const bool third = (method().flags & PUMICE_GUIDANCE_PERTURBED) != 0;
     session.begin_run({.math = &math});
     const plugins::PluginMethod called = with(options.params);
-    const auto values = plugins::values_of(called);
+    const auto values = called.values();
     const pumice_tensor answer = session.lend(cond);
     const pumice_guidance_call call{sizeof(pumice_guidance_call),
                                     session.lend(x),

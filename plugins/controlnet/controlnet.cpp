@@ -154,10 +154,10 @@ public:
     }
 
 private:
-    /// 0.825^(12 - i) for residual i of SD 1.x's 13, and the same of others.
-    static double soft_weight(std::size_t i) {
+    /// 0.825^(12 - i) for residual i of SD 1.x's 13; the middle block's counts whole in others too.
+    double soft_weight(std::size_t i) const {
         double weight = 1;
-        for (std::size_t k = i; k < 12; ++k) weight *= 0.825;
+        for (std::size_t k = i; k < geometry_.input.size(); ++k) weight *= 0.825;
         return weight;
     }
 

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "pumice/sdk.hpp"
-#include "pumice/sdk/ext/control.h"
 
 namespace pumice::controlnet {
 

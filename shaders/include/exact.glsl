@@ -238,12 +238,19 @@ float m_quick_gelu(float x) { return x / (1.0 + exp(-1.702 * x)); }
 #endif
 
 // pumice::ops::Activation
-const uint ACTIVATION_NONE = 0, ACTIVATION_SILU = 1, ACTIVATION_GELU = 2, ACTIVATION_QUICK_GELU = 3;
+const uint ACTIVATION_NONE = 0, ACTIVATION_SILU = 1, ACTIVATION_GELU = 2, ACTIVATION_QUICK_GELU = 3, ACTIVATION_RELU = 5;
+const uint ACTIVATION_SLOPES = 16;  // from here on: the bits of a leaky ReLU's slope
+float m_leaky_relu(float x, float slope) {
+    PRECISE float y = slope * x;
+    return x < 0.0 ? y : x;
+}
 // `kind` is a specialization constant where this is used: the branches fold.
 float m_activation(float x, uint kind) {
     if (kind == ACTIVATION_SILU) return m_silu(x);
     if (kind == ACTIVATION_GELU) return m_gelu(x);
     if (kind == ACTIVATION_QUICK_GELU) return m_quick_gelu(x);
+    if (kind == ACTIVATION_RELU) return x < 0.0 ? 0.0 : x;
+    if (kind >= ACTIVATION_SLOPES) return m_leaky_relu(x, uintBitsToFloat(kind));
     return x;
 }
 vec4 m_activation(vec4 v, uint kind) {

@@ -61,6 +61,8 @@ inline constexpr ConvCase conv_cases[] = {
     {"vae encoder.down.0.downsample", 1, 512, 512, 10, 12, 128, 128, 3, 2, 0, 0, 1, 1},
     {"vae encoder.conv_in", 1, 512, 512, 12, 11, 3, 128},
     {"silu and residual", 3, 16, 16, 7, 5, 24, 36, 3, 1, 1, 1, 1, 1, true, true, ops::Activation::silu},
+    {"upscaler, leaky ReLU", 1, 16, 16, 6, 7, 24, 32, 3, 1, 1, 1, 1, 1, false, false, ops::leaky_relu(0.2f)},
+    {"ReLU", 1, 16, 16, 5, 4, 12, 16, 3, 1, 1, 1, 1, 1, false, false, ops::Activation::relu},
     {"ragged 5x5", 1, 30, 30, 9, 6, 10, 18, 5, 1, 2, 2, 2, 2},
     {"ragged stride 2, one pad", 2, 31, 29, 11, 9, 16, 20, 3, 2, 1, 0, 0, 1},
     {"wide pads", 1, 8, 8, 3, 2, 16, 8, 3, 1, 3, 2, 1, 4},

@@ -2,7 +2,9 @@
 // multiplies, adds and activates as Precision::exact does, and must agree to the bit.
 #pragma once
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <type_traits>
 
 #include "graph/tensor.hpp"
@@ -19,6 +21,8 @@ struct GemmReference {
     }
     T activate(T x, ops::Activation kind) const {
         using ops::Activation;
+        if (kind == Activation::relu) return x < 0 ? T(0) : x;
+        if (std::uint32_t(kind) >= 16) return x < 0 ? T(std::bit_cast<float>(std::uint32_t(kind))) * x : x;
         if constexpr (std::is_same_v<T, float>) {
             if (kind == Activation::silu) return ops::ExactFunctions{}.exact_silu(x);
             if (kind == Activation::gelu) return ops::ExactFunctions{}.exact_gelu(x);

@@ -107,6 +107,67 @@ SIZE(pumice_schedule_1, 24);
 AT(pumice_schedule_1, describe, 8);
 AT(pumice_schedule_1, run, 16);
 
+SIZE(pumice_guidance_descriptor, 48);
+AT(pumice_guidance_descriptor, flags, 4);
+AT(pumice_guidance_descriptor, name, 8);
+AT(pumice_guidance_descriptor, label, 16);
+AT(pumice_guidance_descriptor, help, 24);
+AT(pumice_guidance_descriptor, param_count, 32);
+AT(pumice_guidance_descriptor, params, 40);
+SIZE(pumice_guidance_call, 48);
+AT(pumice_guidance_call, x, 4);
+AT(pumice_guidance_call, cond, 8);
+AT(pumice_guidance_call, uncond, 12);
+AT(pumice_guidance_call, perturbed, 16);
+AT(pumice_guidance_call, denoised, 20);
+AT(pumice_guidance_call, sigma, 24);
+AT(pumice_guidance_call, guidance_scale, 32);
+AT(pumice_guidance_call, params, 40);
+SIZE(pumice_guidance_1, 32);
+AT(pumice_guidance_1, count, 4);
+AT(pumice_guidance_1, describe, 8);
+AT(pumice_guidance_1, run, 16);
+AT(pumice_guidance_1, perturbed_blocks, 24);
+
+SIZE(pumice_control_descriptor, 48);
+AT(pumice_control_descriptor, flags, 4);
+AT(pumice_control_descriptor, name, 8);
+AT(pumice_control_descriptor, label, 16);
+AT(pumice_control_descriptor, help, 24);
+AT(pumice_control_descriptor, param_count, 32);
+AT(pumice_control_descriptor, params, 40);
+SIZE(pumice_control_model, 56);
+AT(pumice_control_model, heads, 4);
+AT(pumice_control_model, path, 8);
+AT(pumice_control_model, family, 16);
+AT(pumice_control_model, head_channels, 24);
+AT(pumice_control_model, latent_channels, 28);
+AT(pumice_control_model, model_channels, 32);
+AT(pumice_control_model, context_channels, 36);
+AT(pumice_control_model, vector_channels, 40);
+AT(pumice_control_model, params, 48);
+SIZE(pumice_control_prepare, 32);
+AT(pumice_control_prepare, graph, 4);
+AT(pumice_control_prepare, picture, 8);
+AT(pumice_control_prepare, data, 16);
+AT(pumice_control_prepare, keep, 24);
+SIZE(pumice_control_step, 56);
+AT(pumice_control_step, graph, 4);
+AT(pumice_control_step, x, 8);
+AT(pumice_control_step, timesteps, 12);
+AT(pumice_control_step, context, 16);
+AT(pumice_control_step, vector, 20);
+AT(pumice_control_step, kept, 24);
+AT(pumice_control_step, kept_count, 32);
+AT(pumice_control_step, data, 40);
+AT(pumice_control_step, add, 48);
+SIZE(pumice_control_1, 40);
+AT(pumice_control_1, count, 4);
+AT(pumice_control_1, describe, 8);
+AT(pumice_control_1, open, 16);
+AT(pumice_control_1, prepare, 24);
+AT(pumice_control_1, step, 32);
+
 SIZE(pumice_tensor_term, 16);
 AT(pumice_tensor_term, tensor, 8);
 SIZE(pumice_tensor_norms, 24);
@@ -185,14 +246,15 @@ AT(pumice_shape, h, 4);
 AT(pumice_shape, w, 8);
 AT(pumice_shape, c, 12);
 
-SIZE(pumice_linear_options, 24);
+SIZE(pumice_linear_options, 28);
 AT(pumice_linear_options, weight, 4);
 AT(pumice_linear_options, bias, 8);
 AT(pumice_linear_options, residual, 12);
 AT(pumice_linear_options, activation, 16);
 AT(pumice_linear_options, slope, 20);
+AT(pumice_linear_options, float32, 24);
 
-SIZE(pumice_conv2d_options, 48);
+SIZE(pumice_conv2d_options, 52);
 AT(pumice_conv2d_options, weight, 4);
 AT(pumice_conv2d_options, bias, 8);
 AT(pumice_conv2d_options, residual, 12);
@@ -204,10 +266,25 @@ AT(pumice_conv2d_options, pad_bottom, 32);
 AT(pumice_conv2d_options, pad_right, 36);
 AT(pumice_conv2d_options, activation, 40);
 AT(pumice_conv2d_options, slope, 44);
+AT(pumice_conv2d_options, float32, 48);
 
 SIZE(pumice_graph_term, 8);
 AT(pumice_graph_term, x, 0);
 AT(pumice_graph_term, weight, 4);
+
+SIZE(pumice_resample_options, 52);
+AT(pumice_resample_options, method, 4);
+AT(pumice_resample_options, rows, 8);
+AT(pumice_resample_options, columns, 12);
+AT(pumice_resample_options, window, 16);
+AT(pumice_resample_options, in_rows, 20);
+AT(pumice_resample_options, in_columns, 24);
+AT(pumice_resample_options, in_y, 28);
+AT(pumice_resample_options, in_x, 32);
+AT(pumice_resample_options, out_rows, 36);
+AT(pumice_resample_options, out_columns, 40);
+AT(pumice_resample_options, out_y, 44);
+AT(pumice_resample_options, out_x, 48);
 
 SIZE(pumice_graph_info, 32);
 AT(pumice_graph_info, precision, 4);
@@ -350,7 +427,7 @@ AT(pumice_image_filter_1, run, 16);
 
 TEST_CASE("the interface's version and ids are those of its documentation") {
     CHECK(PUMICE_SDK_ABI_MAJOR == 1);
-    for (const char* id : {PUMICE_PLUGIN_FACTORY_1, PUMICE_SAMPLER_1, PUMICE_SCHEDULE_1, PUMICE_HOST_TENSOR_1,
+    for (const char* id : {PUMICE_PLUGIN_FACTORY_1, PUMICE_SAMPLER_1, PUMICE_SCHEDULE_1, PUMICE_GUIDANCE_1, PUMICE_CONTROL_1, PUMICE_HOST_TENSOR_1,
                            PUMICE_HOST_PROGRESS_1, PUMICE_HOST_LOG_1, PUMICE_HOST_MATH_1, PUMICE_UPSCALER_1,
                            PUMICE_PREPROCESSOR_1, PUMICE_IMAGE_FILTER_1, PUMICE_HOST_GRAPH_1, PUMICE_HOST_KERNEL_1,
                            PUMICE_HOST_WEIGHTS_1, PUMICE_HOST_IMAGE_1}) {

@@ -174,7 +174,8 @@ TEST_CASE("names and parameters are checked, each error one line") {
     CHECK(error("euler", "karras", "rho=3") ==
           "plugin parameter rho=3: write KIND.NAME=VALUE, as sampler.eta=0.5");
     CHECK(error("euler", "karras", "upscale.rho=3") ==
-          "plugin parameter upscale.rho=3: it must begin with sampler., schedule. or guidance.");
+          "plugin parameter upscale.rho=3: it must begin with one of sampler., schedule., guidance., control., upscaler., "
+          "preprocessor., image_filter.");
     // The last one given counts.
     CHECK(registry->make_sampler("euler", "karras", std::vector<std::string>{"schedule.rho=9", "schedule.rho=7"}, {}));
 }

@@ -8,6 +8,7 @@
 #include "pipelines/guided_denoiser.hpp"
 #include "pipelines/prompt_conditioning.hpp"
 #include "pipelines/vae_decoder.hpp"
+#include "plugins/plugin_control.hpp"
 #include "vulkan/command.hpp"
 
 namespace pumice::goldens {
@@ -32,7 +33,7 @@ bool supported(const nlohmann::json& c, const std::vector<std::string>& samplers
     if (c.value("model", "") != "sd1" ||
         std::find(samplers.begin(), samplers.end(), c.value("sampler", "")) == samplers.end())
         return false;
-    for (const char* key : {"strength", "mask", "control"})
+    for (const char* key : {"strength", "mask"})
         if (c.contains(key)) return false;
     return c["prompt"].size() == 1 && c["prompt"][0].get<std::string>().find(" AND ") == std::string::npos;
 }
@@ -145,9 +146,24 @@ Status run_case(const Case& c) {
 
     PUMICE_ASSIGN(const auto math, GpuTensorMath::create(c.model.device(), *c.model.kernels(), shape,
                                                          c.suite.options().precision, replay(std::move(noises))));
+    std::vector<Control> controls;
+    if (s.contains("control")) {
+        PUMICE_ASSIGN(const auto hint, c.npy("hint"));
+        Control& control = controls.emplace_back();
+        control.picture = nhwc(hint);
+        control.weight = s["control"];
+        const plugins::ControlModel model{.path = c.suite.path("control/controlnet_tiny.safetensors").string(),
+                                          .unet = c.model.config().unet};
+        PUMICE_ASSIGN(control.network,
+                      plugins::open_control(*plugins, "", model,
+                                            {.device = c.model.device(), .kernels = c.model.kernels(),
+                                             .precision = c.suite.options().precision},
+                                            {}));
+    }
+    PUMICE_ASSIGN(const auto control_set, ControlSet::create(c.model, std::move(controls), shape));
     const auto rounding = s.value("t", "") == "nearest" ? TimestepRounding::nearest : TimestepRounding::interpolated;
     PUMICE_ASSIGN(const auto denoiser,
-                  GuidedDenoiser::create(c.model, *math, shape, {.scale = s["cfg"], .rounding = rounding}));
+                  GuidedDenoiser::create(c.model, *math, shape, {.scale = s["cfg"], .controls = control_set.get(), .rounding = rounding}));
     std::uint32_t call = 0;
     const Denoise denoise = [&](const Latent& in, double sigma, const Latent& out) -> Status {
         if (const PromptStep* step = prompts.starting_at(call++))

@@ -2,8 +2,8 @@
 #include <map>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/core.h>
+#include <CLI/CLI.hpp>
 
 #include "suite.hpp"
 
@@ -21,12 +21,15 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_flag("--validation", options.validation, "Run under Vulkan's validation layer; a message is a failure");
     CLI11_PARSE(app, argc, argv);
-    options.precision = precision == "exact" ? Precision::exact : precision == "fp16" ? Precision::fp16 : Precision::fp32;
+    options.precision = precision == "exact"  ? Precision::exact
+                        : precision == "fp16" ? Precision::fp16
+                                              : Precision::fp32;
 
     Suite suite(options);
     const std::map<std::string, void (*)(Suite&)> sections{
         {"tokenizer", tokenizer_cases}, {"prompt", prompt_cases}, {"rng", rng_cases}, {"schedule", schedule_cases},
-        {"sampler", sampler_cases},     {"text", text_cases},     {"sd1", sd1_cases}, {"e2e", e2e_cases}};
+        {"sampler", sampler_cases},     {"text", text_cases},     {"sd1", sd1_cases}, {"control", control_cases}, {"e2e", e2e_cases},
+        {"upscale", upscale_cases}};
     const std::string folder = options.only.substr(0, options.only.find('/'));
     for (const auto& [name, section] : sections)
         if (folder.empty() || folder == name) section(suite);

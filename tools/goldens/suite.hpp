@@ -97,6 +97,8 @@ void schedule_cases(Suite&);
 void sampler_cases(Suite&);
 void text_cases(Suite&);
 void sd1_cases(Suite&);
+void control_cases(Suite&);
 void e2e_cases(Suite&);
+void upscale_cases(Suite&);
 
 }  // namespace pumice::goldens

@@ -154,15 +154,19 @@ typedef struct pumice_plugin_options {
 PUMICE_API pumice_status pumice_plugins_create(const pumice_plugin_options* options, pumice_plugins** plugins,
                                                pumice_error* error);
 PUMICE_API void pumice_plugins_destroy(pumice_plugins* plugins);
-/* All of them as a JSON object: "plugins" (id, version, kinds, place, file, status, reason, samplers, schedules and
- * guidances with their parameters, ...), "samplers", "schedules", "guidances" (the names there are), "crashed" (ids whose code ran when an earlier
- * process ended). The text belongs to `plugins`; "{}" for NULL. */
+/* All of them as a JSON object: "plugins" (id, version, kinds, place, file, status, reason, samplers and schedules with
+ * their parameters, ...), "samplers", "schedules", "guidances", "controls", "upscalers", "preprocessors", "image_filters"
+ * (the names there are), "crashed" (ids whose code ran when an earlier process ended). The text belongs to `plugins`; "{}"
+ * for NULL. */
 PUMICE_API const char* pumice_plugins_json(const pumice_plugins* plugins);
-/* The samplers, schedules and methods of guidance there are, by index from 0; NULL after the last. They belong to
- * `plugins`. */
+/* The names there are of each kind, by index from 0; NULL after the last. They belong to `plugins`. */
 PUMICE_API const char* pumice_plugins_sampler(const pumice_plugins* plugins, size_t index);
 PUMICE_API const char* pumice_plugins_schedule(const pumice_plugins* plugins, size_t index);
 PUMICE_API const char* pumice_plugins_guidance(const pumice_plugins* plugins, size_t index);
+PUMICE_API const char* pumice_plugins_control(const pumice_plugins* plugins, size_t index);
+PUMICE_API const char* pumice_plugins_upscaler(const pumice_plugins* plugins, size_t index);
+PUMICE_API const char* pumice_plugins_preprocessor(const pumice_plugins* plugins, size_t index);
+PUMICE_API const char* pumice_plugins_image_filter(const pumice_plugins* plugins, size_t index);
 /* Leaves a plugin out, or takes it again, from the next pumice_plugins_create on. PUMICE_NOT_FOUND for an id there is
  * not; PUMICE_INVALID_ARGUMENT for one that comes with Pumice, or without a state_folder; PUMICE_IO. */
 PUMICE_API pumice_status pumice_plugins_set_enabled(pumice_plugins* plugins, const char* id, int32_t enabled,
@@ -283,6 +287,35 @@ typedef struct pumice_progress {
     double seconds;       /* since the request began */
 } pumice_progress;
 
+typedef enum pumice_control_mode {
+    PUMICE_CONTROL_BALANCED = 0,
+    PUMICE_CONTROL_PROMPT = 1, /* the prompt counts more */
+    PUMICE_CONTROL_CONTROL = 2 /* the control counts more */
+} pumice_control_mode;
+
+typedef enum pumice_resize_mode {
+    PUMICE_RESIZE_STRETCH = 0,
+    PUMICE_RESIZE_CROP = 1, /* as small as covers the picture; what is outside is cut off */
+    PUMICE_RESIZE_FILL = 2  /* as large as fits into it; the colour of its border around */
+} pumice_resize_mode;
+
+/* A picture to follow, and the network that looks at it. */
+typedef struct pumice_control {
+    size_t struct_size;
+    const char* model;      /* file: a ControlNet or what else the plugins run (pumice_plugins_control) */
+    const char* method;     /* which of them; NULL or "": the one that takes the file */
+    const uint8_t* rgb;     /* 3 bytes a pixel, row by row from the top; of any size */
+    uint32_t width, height; /* pixels */
+    const char* preprocessor; /* what is done to it first (pumice_plugins_preprocessor), with its parameters in
+                                 plugin_params; NULL or "": nothing, it is edges, depth, ... as it is */
+    float weight;             /* 0 to 10; 1: as it was trained, 0: none */
+    float start, end;         /* shares of the steps between which it counts, 0 to 1 */
+    pumice_control_mode mode;
+    pumice_resize_mode resize;
+} pumice_control;
+#define PUMICE_CONTROL_INIT \
+    { sizeof(pumice_control), NULL, NULL, NULL, 0, 0, NULL, 1, 0, 1, PUMICE_CONTROL_BALANCED, PUMICE_RESIZE_CROP }
+
 typedef struct pumice_request {
     size_t struct_size;
     const char* prompt;          /* NULL is "" */
@@ -304,13 +337,21 @@ typedef struct pumice_request {
      * those not given have their defaults. */
     const char* const* plugin_params;
     size_t plugin_param_count;
+    const char* const* filters; /* image filters (pumice_plugins_image_filter), one after the other; their parameters are
+                                   "image_filter.NAME=..." above, for each filter that has them */
+    size_t filter_count;
     /* How the answers with and without the prompt are joined: see pumice_plugins_guidance. NULL or "": plainly, uncond +
      * guidance_scale * (cond - uncond), in one evaluation. */
     const char* guidance;
+    const pumice_control* const* controls; /* pictures to follow, at most 16 */
+    size_t control_count;
 } pumice_request;
 /* Not yet valid: pumice_model_defaults fills it. */
-#define PUMICE_REQUEST_INIT \
-    { sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL, NULL, 0, NULL }
+#define PUMICE_REQUEST_INIT                                                                                              \
+    {                                                                                                                    \
+        sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL, NULL, \
+            0, NULL, 0, NULL, NULL, 0                                                                                    \
+    }
 
 /* Fills in what suits the model: size, steps, guidance, sampler, schedule, ...; prompts, callbacks and seed are left as
  * they are. Texts belong to the model. From the file's metadata (`pumice.defaults`), else from its geometry.
@@ -341,6 +382,67 @@ PUMICE_API pumice_status pumice_images_get(const pumice_images* images, size_t i
 /* How they were made, as a JSON object: precision, timings by stage in seconds, memory peaks in bytes, notes. The text
  * belongs to the images. */
 PUMICE_API const char* pumice_images_report(const pumice_images* images);
+
+/* ---- from picture to picture ------------------------------------------------------------------------------------ */
+
+typedef struct pumice_bitmap {
+    size_t struct_size;
+    uint32_t width, height; /* pixels, 1...65536 */
+    uint32_t channels;      /* 3: RGB; 4: RGBA, alpha not multiplied in */
+    const uint8_t* pixels;  /* row by row from the top, no padding */
+} pumice_bitmap;
+#define PUMICE_BITMAP_INIT \
+    { sizeof(pumice_bitmap), 0, 0, 0, NULL }
+
+/* A picture that was made of another. */
+typedef struct pumice_made_bitmap pumice_made_bitmap;
+PUMICE_API void pumice_made_bitmap_destroy(pumice_made_bitmap* made);
+/* The pixels belong to `made`. PUMICE_INVALID_ARGUMENT for NULL. */
+PUMICE_API pumice_status pumice_made_bitmap_get(const pumice_made_bitmap* made, pumice_bitmap* bitmap,
+                                                pumice_error* error);
+/* How, as a JSON object: what made it ("upscaler", "preprocessor"), precision, seconds. The text belongs to `made`. */
+PUMICE_API const char* pumice_made_bitmap_report(const pumice_made_bitmap* made);
+
+typedef struct pumice_upscale_request {
+    size_t struct_size;
+    pumice_bitmap bitmap; /* alpha is kept */
+    const char* upscaler; /* see pumice_plugins_upscaler; NULL or "": the first that the model is for */
+    const char* model;    /* file of weights; NULL or "": none */
+    double scale;         /* 1/16...64, whatever the model's own; 0: that */
+    pumice_precision precision;
+    const char* const* plugin_params; /* "upscaler.tile=512" */
+    size_t plugin_param_count;
+    void (*on_progress)(void* user, const pumice_progress* progress); /* PUMICE_STAGE_STEP: a tile has ended; as in
+                                                                         pumice_request */
+    void* user;
+    const pumice_cancel* cancel;
+} pumice_upscale_request;
+#define PUMICE_UPSCALE_REQUEST_INIT \
+    { sizeof(pumice_upscale_request), PUMICE_BITMAP_INIT, NULL, NULL, 0, PUMICE_PRECISION_AUTO, NULL, 0, NULL, NULL, NULL }
+
+/* Makes a picture larger: each side times the scale, rounded. PUMICE_INVALID_ARGUMENT names the field; PUMICE_NOT_FOUND for
+ * an upscaler or file there is not; PUMICE_UNSUPPORTED for a model that no upscaler knows; file, memory and device errors;
+ * PUMICE_CANCELLED. */
+PUMICE_API pumice_status pumice_upscale(pumice_engine* engine, const pumice_upscale_request* request,
+                                        pumice_made_bitmap** made, pumice_error* error);
+
+typedef struct pumice_preprocess_request {
+    size_t struct_size;
+    pumice_bitmap bitmap;     /* width 0: none, for preprocessors that draw from their parameters alone */
+    const char* preprocessor; /* see pumice_plugins_preprocessor */
+    uint32_t width, height;   /* of what is drawn, where no bitmap is given; else 0: the bitmap's */
+    uint64_t seed;            /* for those that are random */
+    pumice_precision precision;
+    const char* const* plugin_params; /* "preprocessor.low=100" */
+    size_t plugin_param_count;
+    const pumice_cancel* cancel;
+} pumice_preprocess_request;
+#define PUMICE_PREPROCESS_REQUEST_INIT \
+    { sizeof(pumice_preprocess_request), PUMICE_BITMAP_INIT, NULL, 0, 0, 0, PUMICE_PRECISION_AUTO, NULL, 0, NULL }
+
+/* Makes the picture that a control network is given: RGB. Errors as pumice_upscale. */
+PUMICE_API pumice_status pumice_preprocess(pumice_engine* engine, const pumice_preprocess_request* request,
+                                           pumice_made_bitmap** made, pumice_error* error);
 
 #ifdef __cplusplus
 }

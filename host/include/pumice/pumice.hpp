@@ -71,6 +71,7 @@ struct Destroy {
     void operator()(pumice_engine* p) const { pumice_engine_destroy(p); }
     void operator()(pumice_model* p) const { pumice_model_destroy(p); }
     void operator()(pumice_images* p) const { pumice_images_destroy(p); }
+    void operator()(pumice_made_bitmap* p) const { pumice_made_bitmap_destroy(p); }
     void operator()(pumice_cancel* p) const { pumice_cancel_destroy(p); }
     void operator()(char* p) const { pumice_string_destroy(p); }
 };
@@ -185,6 +186,14 @@ public:
     std::vector<std::string_view> samplers() const { return detail::names(handle_.get(), pumice_plugins_sampler); }
     std::vector<std::string_view> schedules() const { return detail::names(handle_.get(), pumice_plugins_schedule); }
     std::vector<std::string_view> guidances() const { return detail::names(handle_.get(), pumice_plugins_guidance); }
+    std::vector<std::string_view> controls() const { return detail::names(handle_.get(), pumice_plugins_control); }
+    std::vector<std::string_view> upscalers() const { return detail::names(handle_.get(), pumice_plugins_upscaler); }
+    std::vector<std::string_view> preprocessors() const {
+        return detail::names(handle_.get(), pumice_plugins_preprocessor);
+    }
+    std::vector<std::string_view> image_filters() const {
+        return detail::names(handle_.get(), pumice_plugins_image_filter);
+    }
     std::string_view json() const { return pumice_plugins_json(handle_.get()); }
     Expected<void> set_enabled(const std::string& id, bool enabled) {
         pumice_error error = PUMICE_ERROR_INIT;
@@ -285,6 +294,16 @@ private:
 };
 
 /// The fields of pumice_request, where they are described. Model::defaults gives one that suits a model.
+/// See pumice_control.
+struct Control {
+    std::string model = {}, method = {}, preprocessor = {};
+    std::vector<std::uint8_t> rgb = {};
+    std::uint32_t width = 0, height = 0;
+    float weight = 1, start = 0, end = 1;
+    pumice_control_mode mode = PUMICE_CONTROL_BALANCED;
+    pumice_resize_mode resize = PUMICE_RESIZE_CROP;
+};
+
 struct Request {
     std::string prompt = {}, negative_prompt = {};
     std::uint32_t width = 0, height = 0;
@@ -299,6 +318,8 @@ struct Request {
     const Cancel* cancel = nullptr;
     std::vector<std::string> plugin_params = {};  ///< "sampler.eta=0.5"
     std::string guidance = {};                    ///< empty: plain
+    std::vector<Control> controls = {};
+    std::vector<std::string> filters = {};        ///< image filters, one after the other
 };
 
 class Images {
@@ -385,6 +406,18 @@ public:
         values.plugin_params = params.data();
         values.plugin_param_count = params.size();
         values.guidance = request.guidance.c_str();
+        std::vector<pumice_control> controls;
+        for (const Control& c : request.controls)
+            controls.push_back({sizeof(pumice_control), c.model.c_str(), c.method.c_str(), c.rgb.data(), c.width, c.height,
+                                c.preprocessor.c_str(), c.weight, c.start, c.end, c.mode, c.resize});
+        std::vector<const pumice_control*> control_list;
+        for (const pumice_control& control : controls) control_list.push_back(&control);
+        values.controls = control_list.data();
+        values.control_count = control_list.size();
+        std::vector<const char*> filters;
+        for (const std::string& filter : request.filters) filters.push_back(filter.c_str());
+        values.filters = filters.data();
+        values.filter_count = filters.size();
         pumice_error error = PUMICE_ERROR_INIT;
         pumice_images* handle = nullptr;
         if (pumice_generate(handle_.get(), &values, &handle, &error) != PUMICE_OK) return detail::failure(error);
@@ -397,6 +430,107 @@ private:
     std::shared_ptr<LogFunction> log_;
     detail::Handle<pumice_model> handle_;
 };
+
+/// Pixels of somebody's: 3 or 4 bytes each, row by row from the top.
+struct Bitmap {
+    std::uint32_t width = 0, height = 0, channels = 3;
+    std::span<const std::uint8_t> pixels = {};
+};
+
+struct UpscaleRequest;
+struct PreprocessRequest;
+
+/// A picture made of another.
+class MadeBitmap {
+public:
+    /// The pixels belong to this object.
+    Bitmap bitmap() const {
+        pumice_bitmap b = PUMICE_BITMAP_INIT;
+        pumice_made_bitmap_get(handle_.get(), &b, nullptr);
+        return {b.width, b.height, b.channels, {b.pixels, std::size_t(b.width) * b.height * b.channels}};
+    }
+    /// JSON, see pumice_made_bitmap_report.
+    std::string_view report() const { return pumice_made_bitmap_report(handle_.get()); }
+
+private:
+    friend Expected<MadeBitmap> upscale(const Engine&, const UpscaleRequest&);
+    friend Expected<MadeBitmap> preprocess(const Engine&, const PreprocessRequest&);
+    explicit MadeBitmap(pumice_made_bitmap* handle) : handle_(handle) {}
+    detail::Handle<pumice_made_bitmap> handle_;
+};
+
+/// The fields of pumice_upscale_request, where they are described.
+struct UpscaleRequest {
+    Bitmap bitmap = {};
+    std::string upscaler = {}, model = {};
+    double scale = 0;
+    pumice_precision precision = PUMICE_PRECISION_AUTO;
+    std::vector<std::string> plugin_params = {};
+    std::function<void(const pumice_progress&)> on_progress = {};  ///< must not throw
+    const Cancel* cancel = nullptr;
+};
+
+/// The fields of pumice_preprocess_request, where they are described.
+struct PreprocessRequest {
+    Bitmap bitmap = {};
+    std::string preprocessor = {};
+    std::uint32_t width = 0, height = 0;
+    std::uint64_t seed = 0;
+    pumice_precision precision = PUMICE_PRECISION_AUTO;
+    std::vector<std::string> plugin_params = {};
+    const Cancel* cancel = nullptr;
+};
+
+namespace detail {
+inline pumice_bitmap bitmap(const Bitmap& b) {
+    return {sizeof(pumice_bitmap), b.width, b.height, b.channels, b.pixels.data()};
+}
+inline std::vector<const char*> pointers(const std::vector<std::string>& texts) {
+    std::vector<const char*> all;
+    for (const std::string& text : texts) all.push_back(text.c_str());
+    return all;
+}
+}  // namespace detail
+
+inline Expected<MadeBitmap> upscale(const Engine& engine, const UpscaleRequest& request) {
+    pumice_upscale_request values = PUMICE_UPSCALE_REQUEST_INIT;
+    values.bitmap = detail::bitmap(request.bitmap);
+    values.upscaler = request.upscaler.c_str();
+    values.model = request.model.c_str();
+    values.scale = request.scale;
+    values.precision = request.precision;
+    const auto params = detail::pointers(request.plugin_params);
+    values.plugin_params = params.data();
+    values.plugin_param_count = params.size();
+    if (request.on_progress)
+        values.on_progress = [](void* user, const pumice_progress* progress) noexcept {
+            static_cast<const UpscaleRequest*>(user)->on_progress(*progress);
+        };
+    values.user = const_cast<UpscaleRequest*>(&request);
+    if (request.cancel) values.cancel = request.cancel->handle();
+    pumice_error error = PUMICE_ERROR_INIT;
+    pumice_made_bitmap* made = nullptr;
+    if (pumice_upscale(engine.handle(), &values, &made, &error) != PUMICE_OK) return detail::failure(error);
+    return MadeBitmap(made);
+}
+
+inline Expected<MadeBitmap> preprocess(const Engine& engine, const PreprocessRequest& request) {
+    pumice_preprocess_request values = PUMICE_PREPROCESS_REQUEST_INIT;
+    values.bitmap = detail::bitmap(request.bitmap);
+    values.preprocessor = request.preprocessor.c_str();
+    values.width = request.width;
+    values.height = request.height;
+    values.seed = request.seed;
+    values.precision = request.precision;
+    const auto params = detail::pointers(request.plugin_params);
+    values.plugin_params = params.data();
+    values.plugin_param_count = params.size();
+    if (request.cancel) values.cancel = request.cancel->handle();
+    pumice_error error = PUMICE_ERROR_INIT;
+    pumice_made_bitmap* made = nullptr;
+    if (pumice_preprocess(engine.handle(), &values, &made, &error) != PUMICE_OK) return detail::failure(error);
+    return MadeBitmap(made);
+}
 
 }  // namespace embedding
 }  // namespace pumice

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pumice/sdk/entry.h"
+#include "pumice/sdk/ext/control.h"
 #include "pumice/sdk/ext/graph.h"
 #include "pumice/sdk/ext/guidance.h"
 #include "pumice/sdk/ext/image.h"

@@ -52,6 +52,7 @@ typedef struct pumice_linear_options {
     pumice_node residual; /* of the output's shape, added last; 0: none */
     uint32_t activation;  /* PUMICE_ACTIVATE_... */
     float slope;          /* of LEAKY_RELU */
+    uint32_t float32;     /* 1: the output is float32 whatever the precision */
 } pumice_linear_options;
 
 typedef struct pumice_conv2d_options {
@@ -64,6 +65,7 @@ typedef struct pumice_conv2d_options {
     uint32_t pad_top, pad_left, pad_bottom, pad_right; /* zeros around */
     uint32_t activation;
     float slope;
+    uint32_t float32;
 } pumice_conv2d_options;
 
 /* Never grows. */
@@ -72,9 +74,27 @@ typedef struct pumice_graph_term {
     float weight; /* finite */
 } pumice_graph_term;
 
+/* Bits of read_picture's `channels`. */
+#define PUMICE_CHANNELS_RGB 7u
+#define PUMICE_CHANNELS_ALPHA 8u
+#define PUMICE_CHANNELS_RGBA 15u
+
 #define PUMICE_RESAMPLE_NEAREST 0u /* pixel floor(i * in / out) */
 #define PUMICE_RESAMPLE_BICUBIC 1u /* Keys 1981, a = -0.5, widened when it makes smaller */
 #define PUMICE_RESAMPLE_LANCZOS 2u /* three lobes, widened when it makes smaller */
+
+/* The tensor is rows [in_y, in_y + its rows) and columns [in_x, ...) of a picture of in_rows x in_columns, and rows
+ * [out_y, out_y + rows) and columns [out_x, ...) of that picture at out_rows x out_columns are wanted: the same numbers
+ * as from the whole, as long as the tensor reaches 3 / factor pixels (factor below 1), else 3, beyond what is wanted.
+ */
+typedef struct pumice_resample_options {
+    uint32_t struct_size;
+    uint32_t method;        /* PUMICE_RESAMPLE_... */
+    uint32_t rows, columns; /* of the output */
+    uint32_t window;        /* 0: the tensor is the picture, and what follows is not looked at. Not for NEAREST */
+    uint32_t in_rows, in_columns, in_y, in_x;
+    uint32_t out_rows, out_columns, out_y, out_x;
+} pumice_resample_options;
 
 typedef struct pumice_graph_info {
     uint32_t struct_size; /* set by the caller */
@@ -129,10 +149,11 @@ typedef struct pumice_host_graph_1 {
     pumice_sdk_status (*write_picture)(const pumice_host* host, pumice_program program, uint32_t index,
                                        pumice_picture picture, int32_t x, int32_t y);
     /* width x height pixels of an output {1, h, w, 4} from (from_x, from_y) on into a picture at (x, y); both inside.
-     * 8-bit levels are clamped and rounded to the nearest. A fourth channel of the picture stays as it is. */
+     * `channels`: bit i is set where channel i is to be written; the others, and an alpha that is not there, stay.
+     * 8-bit levels are clamped and rounded to the nearest. */
     pumice_sdk_status (*read_picture)(const pumice_host* host, pumice_program program, uint32_t index, uint32_t from_x,
                                       uint32_t from_y, uint32_t width, uint32_t height, pumice_picture picture,
-                                      uint32_t x, uint32_t y);
+                                      uint32_t x, uint32_t y, uint32_t channels);
 
     /* ---- any graph ---- */
     /* PUMICE_SDK_OK, or the graph's first error. */
@@ -172,9 +193,9 @@ typedef struct pumice_host_graph_1 {
     pumice_node (*combine)(const pumice_host* host, pumice_graph graph, const pumice_graph_term* terms, uint32_t count);
     /* Channels of a, then of b. */
     pumice_node (*concat)(const pumice_host* host, pumice_graph graph, pumice_node a, pumice_node b);
-    /* To rows x columns; PUMICE_RESAMPLE_... */
-    pumice_node (*resample)(const pumice_host* host, pumice_graph graph, pumice_node x, uint32_t rows, uint32_t columns,
-                            uint32_t method);
+    /* Other sizes, or a part of a larger picture's. */
+    pumice_node (*resample)(const pumice_host* host, pumice_graph graph, pumice_node x,
+                            const pumice_resample_options* options);
     /* {n, h, w, c r r} to {n, h r, w r, c}: channel c r r + i r + j is pixel (i, j) of a cell (Shi et al. 2016);
      * `channels` is the true c, which is padded to a multiple of 4. */
     pumice_node (*pixel_shuffle)(const pumice_host* host, pumice_graph graph, pumice_node x, uint32_t r,

@@ -38,7 +38,7 @@ typedef struct pumice_kernel_code {
  * `f32` they are arrays of float, channels in fours (so vec4 is fine); in `f16` of float16_t, two to a word.
  *
  * `f32` must be there, and is what runs in float32 and exact graphs. In float16 graphs `f16` runs if it is there and
- * the device can; if not, `f32` runs and the host converts before and after. Exact graphs are the same bits on every
+ * the device can; if not, `f32` runs, and the host converts what it reads. Exact graphs are the same bits on every
  * device as long as the shader has `precise` on every float, and + - * alone. */
 typedef struct pumice_kernel_options {
     uint32_t struct_size;

@@ -50,7 +50,7 @@ typedef struct pumice_upscaler_1 {
     /* With NEEDS_MODEL: whether a file is for this upscaler, by its tensors' names and shapes, and its own factor.
      * PUMICE_SDK_UNSUPPORTED if it is for another; file errors as they come. Others may leave it NULL. */
     pumice_sdk_status (*inspect)(struct pumice_plugin* plugin, uint32_t index, const char* model, double* scale);
-    /* Tells pumice.progress/1 after each tile. The same result whatever the device's memory. */
+    /* Tells pumice.progress/1 after each tile. */
     pumice_sdk_status (*run)(struct pumice_plugin* plugin, uint32_t index, const pumice_upscaler_call* call);
 } pumice_upscaler_1;
 

@@ -1,0 +1,93 @@
+// An upscaler for pixel art with a compute shader of its own: pixels keep their edges at any factor, and only the seams
+// between them are smoothed, by one pixel of the result.
+#include <pumice/sdk_graph.hpp>
+
+#include <cstring>
+#include <new>
+
+namespace {
+using namespace pumice::sdk;
+
+constexpr const char* kShader = R"(#version 460
+layout(local_size_x = 64) in;
+layout(std430, set = 0, binding = 0) readonly buffer X { vec4 x[]; };
+layout(std430, set = 0, binding = 1) writeonly buffer Y { vec4 y[]; };
+layout(push_constant) uniform Push { ivec2 from, to; float smoothness; };
+
+vec4 at(ivec2 p) { p = clamp(p, ivec2(0), from - 1); return x[p.y * from.x + p.x]; }
+
+void main() {
+    const ivec2 p = ivec2(gl_GlobalInvocationID.xy);
+    if (p.x >= to.x) return;
+    precise vec2 factor = vec2(to) / vec2(from);
+    precise vec2 place = (vec2(p) + 0.5) / factor - 0.5;
+    const vec2 corner = floor(place);
+    precise vec2 seam = clamp((place - corner - 0.5) * factor / smoothness + 0.5, 0.0, 1.0);
+    const ivec2 c = ivec2(corner);
+    precise vec4 top = mix(at(c), at(c + ivec2(1, 0)), seam.x);
+    precise vec4 bottom = mix(at(c + ivec2(0, 1)), at(c + ivec2(1, 1)), seam.x);
+    y[p.y * to.x + p.x] = mix(top, bottom, seam.y);
+}
+)";
+
+struct Push {
+    std::int32_t from_x, from_y, to_x, to_y;
+    float smoothness;
+};
+
+const pumice_param kSmooth = {sizeof(pumice_param), PUMICE_PARAM_FLOAT, "smoothness", "how wide seams are", "pixels",
+                              0.1, 4, 0.1, 1, nullptr, nullptr};
+const pumice_param* const kParams[] = {&kSmooth};
+const pumice_upscaler_descriptor kUpscaler = {sizeof(pumice_upscaler_descriptor), 0, "my_pixels", "My pixels",
+                                              "pixel art with sharp edges", 4, 1, 0, kParams};
+const pumice_plugin_descriptor kPlugin = {sizeof(pumice_plugin_descriptor), 0, "org.example.my-pixels", "My pixels",
+                                          "1.0.0", "me", "MIT", "an example"};
+
+pumice_sdk_status run(pumice_plugin* plugin, std::uint32_t, const pumice_upscaler_call* call) {
+    return guarded([&] {
+        Job job(static_cast<const pumice_host*>(plugin->data));
+        const Picture in(job, call->in);
+        Picture out(job, call->out);
+        const pumice_kernel kernel = make_kernel(job, "my_pixels.comp", kShader, 1, 1, sizeof(Push));
+        const Push push = {int(in.width()), int(in.height()), int(out.width()), int(out.height()),
+                           float(call->params[0].number)};
+        Program program(job, "my pixels", [&](Graph& g) {
+            const pumice_shape shape = {1, out.height(), out.width(), 4};
+            g.output(g.append(kernel, {g.input(in.height(), in.width(), 4)}, shape, &push, (out.width() + 63) / 64,
+                              out.height()));
+        });
+        program.write(in, 0, 0);
+        program.run();
+        program.read(out, 0, 0, out.width(), out.height(), 0, 0, PUMICE_CHANNELS_RGBA);
+        job.step(1, 1);
+        return job.status();
+    });
+}
+
+const void* get_extension(pumice_plugin*, const char* id) {
+    static const pumice_upscaler_1 upscaler = {
+        sizeof(pumice_upscaler_1), 1, [](pumice_plugin*, std::uint32_t i) { return i == 0 ? &kUpscaler : nullptr; },
+        nullptr, run};
+    return std::strcmp(id, PUMICE_UPSCALER_1) == 0 ? &upscaler : nullptr;
+}
+
+pumice_sdk_status create(std::uint32_t index, const pumice_host* host, pumice_plugin** made) {
+    if (index != 0) return PUMICE_SDK_INVALID_ARGUMENT;
+    *made = new (std::nothrow) pumice_plugin{sizeof(pumice_plugin), 0, &kPlugin, const_cast<pumice_host*>(host),
+                                             [](pumice_plugin*) { return PUMICE_SDK_OK; },
+                                             [](pumice_plugin* plugin) { delete plugin; }, get_extension};
+    return *made ? PUMICE_SDK_OK : PUMICE_SDK_OUT_OF_HOST_MEMORY;
+}
+
+const void* get_factory(const char* id) {
+    static const pumice_plugin_factory_1 factory = {
+        sizeof(pumice_plugin_factory_1), 0, [] { return 1u; },
+        [](std::uint32_t i) { return i == 0 ? &kPlugin : nullptr; }, create};
+    return std::strcmp(id, PUMICE_PLUGIN_FACTORY_1) == 0 ? &factory : nullptr;
+}
+
+}  // namespace
+
+extern "C" PUMICE_SDK_EXPORT const pumice_plugin_entry_1 pumice_plugin_entry = {
+    sizeof(pumice_plugin_entry_1), PUMICE_SDK_ABI_MAJOR, PUMICE_SDK_ABI_MINOR, 0,
+    [](const char*) { return PUMICE_SDK_OK; }, [] {}, get_factory};
