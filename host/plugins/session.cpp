@@ -50,6 +50,7 @@ void Session::begin_run(const Services& services) {
     services_ = services;
     said_.clear();
     failure_.reset();
+    last_failure_.reset();
 }
 
 pumice_tensor Session::lend(const Latent& latent) {
@@ -89,15 +90,17 @@ const Latent* Session::find(pumice_tensor handle) const {
 pumice_sdk_status Session::answer(const Status& status) {
     if (status) return PUMICE_SDK_OK;
     if (!failure_) failure_ = status.error();
+    last_failure_ = status.error();
     return status_of(status.error().code);
 }
 
 Status Session::outcome(pumice_sdk_status status, const std::string& thrown, const std::string& doing) {
     // An error of the host's that the plugin kept to itself would leave a picture of no meaning.
-    if (failure_ && thrown.empty() && (status == PUMICE_SDK_OK || status == status_of(failure_->code))) {
+    const std::optional<Error>& mine = status == PUMICE_SDK_OK ? failure_ : last_failure_;
+    if (mine && thrown.empty() && (status == PUMICE_SDK_OK || status == status_of(mine->code))) {
         // A wrong handle or weight is the plugin's fault though the host found it.
-        host_fault_ = failure_->code != Code::invalid_argument;
-        return *failure_;
+        host_fault_ = mine->code != Code::invalid_argument;
+        return *mine;
     }
     if (status == PUMICE_SDK_OK && thrown.empty()) return {};
     return plugin_error(status, said_, thrown, doing);

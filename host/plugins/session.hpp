@@ -106,7 +106,7 @@ private:
     std::vector<PicturePlace> pictures_;  ///< handle - 1
     std::unique_ptr<DeviceSession> device_;
     std::string said_;
-    std::optional<Error> failure_;
+    std::optional<Error> failure_, last_failure_;  ///< of the host, in this run: the first and the last
     bool host_fault_ = false;
 };
 

@@ -74,6 +74,7 @@ bool Rrdb::read(const sdk::WeightFile& file, Rrdb& net, std::string& why) {
         why = "an RRDBNet, but not one from RGB to RGB";
         return false;
     }
+    net.features = first[0];
     return true;
 }
 
@@ -111,6 +112,7 @@ bool Compact::read(const sdk::WeightFile& file, Compact& net, std::string& why) 
         why = "a compact network, but not one from RGB to RGB";
         return false;
     }
+    net.features = first[0];
     for (std::uint32_t i = 0; i + 1 < net.layers; ++i)
         if (file.shape(name(2 * i + 1) + ".weight").size() != 1) {
             why = "a compact network without PReLUs";

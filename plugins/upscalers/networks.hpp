@@ -17,7 +17,11 @@ struct Rrdb {
     std::vector<std::string> up;   ///< convolutions after each doubling
     std::string rdb, conv_suffix;  ///< "rdb" or "RDB", and ".0" behind conv5 in the first models
     std::uint32_t blocks = 0, unshuffle = 1;
+    std::uint64_t features = 0;
     double scale() const { return static_cast<double>(1u << up.size()) / unshuffle; }
+    /// About what a pixel of the input takes on the device: three tensors at the result's size, the dense blocks' at
+    /// the input's.
+    double bytes_per_pixel() const { return 4.0 * static_cast<double>(features) * (3 * scale() * scale() + 8); }
 
     /// False when the file is none; says in `why` when it nearly is.
     static bool read(const sdk::WeightFile&, Rrdb&, std::string& why);
@@ -31,7 +35,9 @@ struct Compact {
     std::string prefix;
     std::uint32_t layers = 0;  ///< convolutions
     std::uint32_t factor = 1;
+    std::uint64_t features = 0;
     double scale() const { return factor; }
+    double bytes_per_pixel() const { return 4.0 * (4 * static_cast<double>(features) + 16 * scale() * scale()); }
 
     static bool read(const sdk::WeightFile&, Compact&, std::string& why);
     pumice_node append(sdk::Graph&, const sdk::WeightFile&, pumice_node x) const;

@@ -95,8 +95,9 @@ pumice_sdk_status run_network(sdk::Job& job, const pumice_upscaler_call& call) {
     const sdk::Picture in(job, call.in);
     sdk::Picture out(job, call.out);
     if (!job.ok()) return job.status();
-    const TileOptions tiles{static_cast<std::uint32_t>(call.params[0].number),
-                            static_cast<std::uint32_t>(call.params[1].number)};
+    const TileOptions tiles = fitting(
+        job, {static_cast<std::uint32_t>(call.params[0].number), static_cast<std::uint32_t>(call.params[1].number)},
+        network.bytes_per_pixel());
     const std::uint32_t align = align_of(network);
     const auto scaled = [&](std::uint32_t side) {
         return static_cast<std::uint32_t>(std::max(1.0, std::floor(side * network.scale())));

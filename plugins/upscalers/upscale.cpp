@@ -53,6 +53,20 @@ void resample(sdk::Job& job, const sdk::Picture& in, sdk::Picture& out, std::uin
         }
 }
 
+TileOptions fitting(sdk::Job& job, const TileOptions& wanted, double bytes_per_pixel) {
+    constexpr std::uint32_t kLeast = 32;
+    pumice_graph_info info{};
+    info.struct_size = sizeof info;
+    if (!job.ok() || !job.take(job.graph->info(job.host, &info))) return wanted;
+    TileOptions tiles = wanted;
+    const auto needed = [&] {
+        const double side = std::max(tiles.tile, 2 * tiles.overlap + kLeast);
+        return side * side * bytes_per_pixel;
+    };
+    while (tiles.tile > kLeast && needed() > 0.7 * static_cast<double>(info.memory_bytes)) tiles.tile /= 2;
+    return tiles;
+}
+
 std::uint32_t enlarge_steps(const sdk::Picture& in, const TileOptions& options, std::uint32_t align) {
     std::uint32_t seen = 0;
     const std::size_t across = cut(in.width(), options.tile, options.overlap, align, seen).size();

@@ -31,6 +31,8 @@ extern template void enlarge(sdk::Job&, const Rrdb&, const sdk::WeightFile&, con
                              const TileOptions&, Steps&, std::uint32_t);
 extern template void enlarge(sdk::Job&, const Compact&, const sdk::WeightFile&, const sdk::Picture&, sdk::Picture&,
                              const TileOptions&, Steps&, std::uint32_t);
+/// The tiles that the device has room for, at most as large as asked for.
+TileOptions fitting(sdk::Job&, const TileOptions&, double bytes_per_pixel);
 std::uint32_t enlarge_steps(const sdk::Picture& in, const TileOptions&, std::uint32_t align);
 
 }  // namespace pumice::upscalers

@@ -171,3 +171,35 @@ TEST_CASE("tables align") {
     CHECK(table_text({{">#", "name", "kind"}, {"10", "é", ""}, {"2", "abc", "x"}}) ==
           " #  name  kind\n10  é\n 2  abc   x\n");
 }
+
+TEST_CASE("upscale and preprocess") {
+    const auto up = parse({"upscale", "in.png", "-o", "out.png", "-m", "x4.safetensors", "--scale", "2.5",
+                           "--precision", "exact", "--plugin-param", "upscaler.tile=128", "--json"});
+    REQUIRE(up);
+    CHECK(up->command == Command::upscale);
+    CHECK(up->picture == "in.png");
+    CHECK(up->output == "out.png");
+    CHECK(up->upscaler_model == "x4.safetensors");
+    CHECK(up->method.empty());
+    CHECK(up->scale == 2.5);
+    CHECK(up->settings.precision == "exact");
+    CHECK(!up->settings.model);  // the model of generate is another
+    CHECK(up->settings.given_plugin_params.at("upscaler.tile") == "128");
+    CHECK(up->json);
+    const auto pre = parse({"preprocess", "pose", "-W", "512", "-H", "768", "--seed", "3"});
+    REQUIRE(pre);
+    CHECK(pre->command == Command::preprocess);
+    CHECK(pre->method == "pose");
+    CHECK(pre->picture.empty());
+    CHECK(pre->width == 512);
+    CHECK(pre->height == 768);
+    CHECK(pre->seed == 3);
+    const auto filtered = parse({"generate", "-p", "x", "--filter", "sharpen", "--filter", "adjust"});
+    REQUIRE(filtered);
+    CHECK(filtered->filters == std::vector<std::string>{"sharpen", "adjust"});
+    CHECK(message({"upscale", "--upscaler", "lanczos"}) == "upscale needs a picture: a PNG file");
+    CHECK(message({"preprocess"}) == "preprocess needs the name of a preprocessor: canny, pose, …");
+    CHECK(message({"preprocess", "pose", "--width", "0"}) == "--width: 0 is not a whole number from 1 to 65536");
+    CHECK(message({"upscale", "a", "b", "--upscaler", "x"}).find("upscale takes no argument b") == 0);
+    for (const char* command : {"upscale", "preprocess"}) CHECK(parse({command, "--help"})->help_of == command);
+}

@@ -142,8 +142,8 @@ TEST_CASE("resample to any size as Pillow does", "[ops]") {
     const Case cases[] = {{{1, 9, 7, 4}, 36, 28, {}},
                           {{2, 12, 16, 8}, 5, 7, {}},  // smaller
                           {{1, 20, 6, 4}, 50, 3, {}},
-                          {{1, 40, 24, 4}, 80, 48, {.binding_bytes = 8192}},
-                          {{1, 40, 24, 4}, 13, 12, {.binding_bytes = 8192}},
+                          {{1, 40, 24, 4}, 80, 48, {.binding_bytes = 16384}},
+                          {{1, 40, 24, 4}, 13, 12, {.binding_bytes = 6144}},
                           {{1, 6, 6, 4}, 6, 6, {}}};
     for (const ops::Resampling method : {ops::Resampling::bicubic, ops::Resampling::lanczos})
         for (const Case& c : cases) {
