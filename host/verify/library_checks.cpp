@@ -76,11 +76,13 @@ Why starts_again(const Subject& subject) {
     return "";
 }
 
+#ifndef PUMICE_ASAN
 /// Bytes that the program has from malloc.
 std::size_t allocated() {
     const struct mallinfo2 info = ::mallinfo2();
     return info.uordblks + info.hblkhd;
 }
+#endif
 
 Why create_and_destroy(const Plugin& plugin, int times) {
     for (int i = 0; i < times; ++i) {
