@@ -12,27 +12,29 @@ constexpr const char* kShader = R"(#version 460
 layout(local_size_x = 64) in;
 layout(std430, set = 0, binding = 0) readonly buffer X { vec4 x[]; };
 layout(std430, set = 0, binding = 1) writeonly buffer Y { vec4 y[]; };
-layout(push_constant) uniform Push { ivec2 from, to; float smoothness; };
+layout(push_constant) uniform Push { ivec2 from, to; vec2 stride, sharpness; };
 
 vec4 at(ivec2 p) { p = clamp(p, ivec2(0), from - 1); return x[p.y * from.x + p.x]; }
+// precise, + - and * alone: the same bits on every device (mix() and a division are not).
+vec4 blend(vec4 a, vec4 b, float t) { precise vec4 v = a + (b - a) * t; return v; }
 
 void main() {
     const ivec2 p = ivec2(gl_GlobalInvocationID.xy);
     if (p.x >= to.x) return;
-    precise vec2 factor = vec2(to) / vec2(from);
-    precise vec2 place = (vec2(p) + 0.5) / factor - 0.5;
+    precise vec2 place = (vec2(p) + 0.5) * stride - 0.5;
     const vec2 corner = floor(place);
-    precise vec2 seam = clamp((place - corner - 0.5) * factor / smoothness + 0.5, 0.0, 1.0);
+    precise vec2 ramp = (place - corner - 0.5) * sharpness + 0.5;
+    const vec2 seam = clamp(ramp, 0.0, 1.0);
     const ivec2 c = ivec2(corner);
-    precise vec4 top = mix(at(c), at(c + ivec2(1, 0)), seam.x);
-    precise vec4 bottom = mix(at(c + ivec2(0, 1)), at(c + ivec2(1, 1)), seam.x);
-    y[p.y * to.x + p.x] = mix(top, bottom, seam.y);
+    const vec4 top = blend(at(c), at(c + ivec2(1, 0)), seam.x);
+    const vec4 bottom = blend(at(c + ivec2(0, 1)), at(c + ivec2(1, 1)), seam.x);
+    y[p.y * to.x + p.x] = blend(top, bottom, seam.y);
 }
 )";
 
 struct Push {
     std::int32_t from_x, from_y, to_x, to_y;
-    float smoothness;
+    float stride_x, stride_y, sharpness_x, sharpness_y;
 };
 
 const pumice_param kSmooth = {sizeof(pumice_param), PUMICE_PARAM_FLOAT, "smoothness", "how wide seams are", "pixels",
@@ -49,8 +51,10 @@ pumice_sdk_status run(pumice_plugin* plugin, std::uint32_t, const pumice_upscale
         const Picture in(job, call->in);
         Picture out(job, call->out);
         const pumice_kernel kernel = make_kernel(job, "my_pixels.comp", kShader, 1, 1, sizeof(Push));
-        const Push push = {int(in.width()), int(in.height()), int(out.width()), int(out.height()),
-                           float(call->params[0].number)};
+        const double x = 1.0 * in.width() / out.width(), y = 1.0 * in.height() / out.height();
+        const double smoothness = call->params[0].number;
+        const Push push = {int(in.width()), int(in.height()), int(out.width()),          int(out.height()),
+                           float(x),        float(y),         float(1 / x / smoothness), float(1 / y / smoothness)};
         Program program(job, "my pixels", [&](Graph& g) {
             const pumice_shape shape = {1, out.height(), out.width(), 4};
             g.output(g.append(kernel, {g.input(in.height(), in.width(), 4)}, shape, &push, (out.width() + 63) / 64,
