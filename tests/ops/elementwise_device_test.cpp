@@ -188,10 +188,9 @@ TEST_CASE("guide_half takes one half of the model's output", "[ops]") {
             const auto x = normal_values(n, 1, 10), model = normal_values(n * 2, 2);
             const TensorId x_id = t.input(c.shape, DType::f32, x), model_id = t.input(model_shape, model);
             const TensorId params = t.input({1, 1, 1, 4}, DType::f32, {0, c_skip, c_out, 9});
-            std::vector<TensorId> halves;
-            for (const std::uint32_t half : {0u, 1u})
-                halves.push_back(ops::guide_half(t.graph, x_id, model_id, half, params, 1));
-            t.run(halves);
+            const TensorId halves[] = {ops::guide_half(t.graph, x_id, model_id, 0, params, 1),
+                                       ops::guide_half(t.graph, x_id, model_id, 1, params, 1)};
+            t.run({halves[0], halves[1]});
             for (std::size_t half = 0; half < 2; ++half) {
                 std::vector<float> want(n);
                 for (std::size_t i = 0; i < n; ++i) want[i] = c_skip * x[i] + c_out * model[half * n + i];
