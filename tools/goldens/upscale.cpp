@@ -27,7 +27,7 @@ std::vector<float> nchw_of(const plugins::Picture& picture) {
     return nchw;
 }
 
-Status run_case(Suite& suite, const std::string& upscaler, const std::string& model, const std::string& out_file) {
+Status run_case(Suite& suite, const std::string& upscaler, const std::string& name, const std::string& out_file) {
     PUMICE_ASSIGN(const auto image, suite.npy("upscale/img.npy"));
     PUMICE_ASSIGN(const auto expected, suite.npy(out_file));
     PUMICE_ASSIGN(auto in, picture_of(image));
@@ -37,15 +37,15 @@ Status run_case(Suite& suite, const std::string& upscaler, const std::string& mo
     PUMICE_ASSIGN(services.device.kernels, suite.kernels());
     services.device.precision = suite.options().precision;
     PUMICE_ASSIGN(const auto method, registry->make_method(plugins::kUpscaler, upscaler, {}));
-    const std::string file = suite.path(model).string();
+    const std::string file = suite.path(name + ".safetensors").string();
     PUMICE_ASSIGN(const double scale, plugins::inspect_upscaler(method, services, file));
     const double wanted = double(expected.shape[2]) / double(image.shape[2]);
-    suite.exact(model + " factor", scale == wanted);
+    suite.exact(name + " factor", scale == wanted);
     const auto width = static_cast<std::uint32_t>(expected.shape[3]),
                height = static_cast<std::uint32_t>(expected.shape[2]);
     PUMICE_ASSIGN(auto out, plugins::Picture::create(PUMICE_PICTURE_RGB32F, width, height));
     PUMICE_TRY(plugins::run_upscaler(method, services, in, out, file));
-    suite.compare_network(model, nchw_of(out), expected.data);
+    suite.compare_network(name, nchw_of(out), expected.data);
     return {};
 }
 
@@ -59,13 +59,12 @@ void upscale_cases(Suite& suite) {
                                {"esrgan", "rrdb_x4", "rrdb_x4_out"},
                                {"esrgan", "rrdb_x4_oldkeys", "rrdb_x4_out"},
                                {"compact", "srvgg_x4", "srvgg_x4_out"}};
-    suite.helper("upscale/img.npy");
+    suite.helper("upscale/img");
     for (const Case& c : kCases) {
-        const std::string model = std::string("upscale/") + c.model + ".safetensors";
-        const std::string out = std::string("upscale/") + c.out + ".npy";
+        const std::string name = std::string("upscale/") + c.model, out = std::string("upscale/") + c.out;
         suite.helper(out);
-        if (suite.exists(model) && suite.wanted(model))
-            suite.run(model, [&] { return run_case(suite, c.upscaler, model, out); });
+        if (suite.exists(name + ".safetensors") && suite.wanted(name))
+            suite.run(name, [&] { return run_case(suite, c.upscaler, name, out + ".npy"); });
     }
 }
 
