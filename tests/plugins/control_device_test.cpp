@@ -9,6 +9,7 @@
 #include "catch.hpp"
 #include "device_fixture.hpp"
 #include "diffusion/rng.hpp"
+#include "ops/operator_run.hpp"
 #include "pipelines/guided_denoiser.hpp"
 #include "plugins/guidance_cases.hpp"
 #include "plugins/plugin_control.hpp"
@@ -302,5 +303,124 @@ TEST_CASE("methods of guidance on the device: each picture by itself") {
                 worst = std::max(worst, std::fabs(double(got[n * picture + i]) - want[i]));
             CHECK(worst < 2e-5 * c.scale);
         }
+    }
+}
+
+namespace {
+
+/// {c, h, w} in double.
+struct Planes {
+    std::size_t c = 0, h = 0, w = 0;
+    std::vector<double> v;
+    double at(std::size_t k, std::ptrdiff_t y, std::ptrdiff_t x) const {
+        const bool inside = y >= 0 && x >= 0 && y < std::ptrdiff_t(h) && x < std::ptrdiff_t(w);
+        return inside ? v[(k * h + std::size_t(y)) * w + std::size_t(x)] : 0;
+    }
+};
+
+/// A T2I-Adapter of one block a level, with weights of its own, and what it computes.
+struct AdapterFile {
+    std::map<std::string, std::vector<float>> weights;
+    nlohmann::ordered_json header;
+    std::string data;
+
+    void add(const std::string& name, const std::vector<std::size_t>& shape, double scale) {
+        std::size_t count = 1;
+        for (const std::size_t side : shape) count *= side;
+        std::vector<float> values = numbers(count, 100 + weights.size());
+        for (float& v : values) v *= static_cast<float>(scale);
+        header[name] = {{"dtype", "F32"}, {"shape", shape}, {"data_offsets", {data.size(), data.size() + 4 * count}}};
+        data.append(reinterpret_cast<const char*>(values.data()), 4 * count);
+        weights[name] = std::move(values);
+    }
+    void conv(const std::string& name, std::size_t out, std::size_t in, std::size_t k) {
+        add(name + ".weight", {out, in, k, k}, 1 / std::sqrt(double(in * k * k)));
+        add(name + ".bias", {out}, 0.1);
+    }
+    AdapterFile() {
+        conv("conv_in", 32, 192, 3);
+        for (std::size_t i = 0; i < 4; ++i) {
+            const std::string body = "body." + std::to_string(i);
+            const std::size_t c = i < 2 ? 32 : 64;
+            if (i == 2) conv(body + ".in_conv", 64, 32, 1);
+            conv(body + ".block1", c, c, 3);
+            conv(body + ".block2", c, c, 1);
+        }
+    }
+    void write(const fs::path& file) const {
+        const std::string text = header.dump();
+        const std::uint64_t size = text.size();
+        std::string start(8, '\0');
+        std::memcpy(start.data(), &size, 8);
+        std::ofstream(file, std::ios::binary) << start << text << data;
+    }
+    Planes apply(const std::string& name, const Planes& x, bool relu = false) const {
+        const auto& w = weights.at(name + ".weight");
+        const auto& b = weights.at(name + ".bias");
+        const std::size_t k = w.size() / b.size() / x.c == 9 ? 3 : 1;
+        Planes y{b.size(), x.h, x.w, std::vector<double>(b.size() * x.h * x.w)};
+        for (std::size_t o = 0; o < y.c; ++o)
+            for (std::size_t i = 0; i < x.h * x.w; ++i) {
+                double sum = double(b[o]);
+                for (std::size_t c = 0; c < x.c; ++c)
+                    for (std::size_t t = 0; t < k * k; ++t)
+                        sum += double(w[(o * x.c + c) * k * k + t]) *
+                               x.at(c, std::ptrdiff_t(i / x.w + t / k) - std::ptrdiff_t(k / 2),
+                                    std::ptrdiff_t(i % x.w + t % k) - std::ptrdiff_t(k / 2));
+                y.v[o * x.h * x.w + i] = relu ? std::max(0.0, sum) : sum;
+            }
+        return y;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a T2I-Adapter's features are those of its formulas, and go to the ends of the levels") {
+    Tiny t;
+    TemporaryFolder folder;
+    const AdapterFile adapter;
+    const std::string file = (folder.path() / "adapter.safetensors").string();
+    adapter.write(file);
+    const auto control = ok(t.open(file));
+    OperatorRun run(Precision::fp32);
+    std::vector<float> pixels = numbers(64 * 64 * 4, 9);
+    for (std::size_t i = 3; i < pixels.size(); i += 4) pixels[i] = 0;
+    const auto kept = control->prepare(run.graph, run.input({1, 64, 64, 4}, pixels));
+    REQUIRE(!run.graph.error());
+    REQUIRE(kept.size() == 4);
+    const auto residuals = control->step(run.graph, {.x = kept[0], .timesteps = {}, .context = {}, .prepared = kept});
+    ok(control->flush());
+    run.run({kept[0], kept[1], kept[2], kept[3]});
+
+    Planes x{192, 8, 8, std::vector<double>(192 * 64)};  // a cell of 8x8 pixels of a channel is 64 channels
+    for (std::size_t c = 0; c < 192; ++c)
+        for (std::size_t i = 0; i < 64; ++i)
+            x.v[c * 64 + i] = double(pixels[((i / 8 * 8 + c % 64 / 8) * 64 + i % 8 * 8 + c % 8) * 4 + c / 64]);
+    x = adapter.apply("conv_in", x);
+    const std::array<std::string, 4> places = {"input_blocks.2", "input_blocks.5", "input_blocks.8", "input_blocks.11"};
+    for (std::size_t level = 0; level < 4; ++level) {
+        INFO("level " << level);
+        if (level > 0) {
+            Planes half{x.c, x.h / 2, x.w / 2, {}};
+            for (std::size_t c = 0; c < x.c; ++c)
+                for (std::ptrdiff_t y = 0; y < std::ptrdiff_t(half.h); ++y)
+                    for (std::ptrdiff_t i = 0; i < std::ptrdiff_t(half.w); ++i)
+                        half.v.push_back((x.at(c, 2 * y, 2 * i) + x.at(c, 2 * y, 2 * i + 1) + x.at(c, 2 * y + 1, 2 * i) +
+                                          x.at(c, 2 * y + 1, 2 * i + 1)) / 4);
+            x = std::move(half);
+        }
+        const std::string body = "body." + std::to_string(level);
+        if (adapter.weights.contains(body + ".in_conv.weight")) x = adapter.apply(body + ".in_conv", x);
+        Planes h = adapter.apply(body + ".block2", adapter.apply(body + ".block1", x, true));
+        for (std::size_t i = 0; i < h.v.size(); ++i) h.v[i] += x.v[i];
+        x = std::move(h);
+        const auto got = run.floats(kept[level]);
+        REQUIRE(got.size() == x.v.size());
+        double worst = 0;
+        for (std::size_t i = 0; i < got.size(); ++i)
+            worst = std::max(worst, std::fabs(double(got[i]) - x.v[i % x.c * x.h * x.w + i / x.c]));
+        CHECK(worst < 1e-4);
+        CHECK(residuals[level].block == places[level]);
+        CHECK(residuals[level].to_output);
     }
 }
