@@ -60,6 +60,7 @@ TEST_CASE("crop keeps the middle, fill surrounds it with the border's colour") {
 }
 
 TEST_CASE("edges stay edges") {
-    for (const float v : fit({0, 255, 0, 0, 255, 0, 0, 255, 0}, 3, 3, 8, 8, FitMode::stretch)) CHECK((v == 0 || v == 255));
+    for (const float v : fit({0, 255, 0, 0, 255, 0, 0, 255, 0}, 3, 3, 8, 8, FitMode::stretch))
+        CHECK((v == 0 || v == 255));
     CHECK(fit_control_picture(grey({1, 2}), 3, 1, 8, 8, FitMode::crop).error().code == Code::invalid_argument);
 }

@@ -78,8 +78,8 @@ struct Tiny {
         const auto math = ok(GpuTensorMath::create(gpu().device, *kernels, shape, Precision::fp32,
                                                    [](std::span<float>) { return Status{}; }));
         const auto set = ok(ControlSet::create(*model, std::move(controls), shape));
-        const auto denoiser = ok(GuidedDenoiser::create(
-            *model, *math, shape, {.scale = s.scale, .method = s.method, .controls = set.get()}));
+        const auto denoiser = ok(GuidedDenoiser::create(*model, *math, shape,
+                                                        {.scale = s.scale, .method = s.method, .controls = set.get()}));
         const std::vector<const Conditioning*> conds(s.pictures, &cond), unconds(s.pictures, &uncond);
         ok(denoiser->set_progress(s.progress));
         ok(denoiser->set_conditioning(conds, unconds));
@@ -111,8 +111,7 @@ void write_renamed(const fs::path& to, const std::function<std::string(const std
     std::memcpy(&size, bytes.data(), 8);
     const auto given = nlohmann::ordered_json::parse(bytes.substr(8, size));
     nlohmann::ordered_json renamed;
-    for (const auto& [name, tensor] : given.items())
-        renamed[name == "__metadata__" ? name : rename(name)] = tensor;
+    for (const auto& [name, tensor] : given.items()) renamed[name == "__metadata__" ? name : rename(name)] = tensor;
     const std::string header = renamed.dump();
     const std::uint64_t length = header.size();
     std::string start(8, '\0');
@@ -148,7 +147,8 @@ std::string diffusers_name(const std::string& name) {
     std::string given = name.substr(std::string("control_model.").size());
     for (int i = 0; i < 6; ++i) {
         const std::string zero = "zero_convs." + std::to_string(i) + ".0.";
-        if (given.starts_with(zero)) return "controlnet_down_blocks." + std::to_string(i) + "." + given.substr(zero.size());
+        if (given.starts_with(zero))
+            return "controlnet_down_blocks." + std::to_string(i) + "." + given.substr(zero.size());
         const std::string hint = "input_hint_block." + std::to_string(2 * i + 2) + ".";
         if (given.starts_with(hint))
             return "controlnet_cond_embedding.blocks." + std::to_string(i) + "." + given.substr(hint.size());
@@ -291,9 +291,14 @@ TEST_CASE("methods of guidance on the device: each picture by itself") {
         INFO(c.name << " at scale " << c.scale);
         for (std::size_t i = 0; i < 4; ++i) ok(math->upload(latents[i], given[i]));
         const auto method = ok(t.registry->make_guidance(c.name, c.params, {}));
-        ok(method->run({.math = *math, .x = latents[0], .cond = latents[1], .uncond = latents[2],
-                        .perturbed = c.name == "perturbed_attention" ? &latents[3] : nullptr, .denoised = latents[4],
-                        .sigma = c.sigma, .scale = c.scale}));
+        ok(method->run({.math = *math,
+                        .x = latents[0],
+                        .cond = latents[1],
+                        .uncond = latents[2],
+                        .perturbed = c.name == "perturbed_attention" ? &latents[3] : nullptr,
+                        .denoised = latents[4],
+                        .sigma = c.sigma,
+                        .scale = c.scale}));
         const auto got = ok(math->download(latents[4]));
         for (std::size_t n = 0; n < 2; ++n) {
             const auto of = [&](std::size_t i) { return std::span(given[i]).subspan(n * picture, picture); };
@@ -405,8 +410,9 @@ TEST_CASE("a T2I-Adapter's features are those of its formulas, and go to the end
             for (std::size_t c = 0; c < x.c; ++c)
                 for (std::ptrdiff_t y = 0; y < std::ptrdiff_t(half.h); ++y)
                     for (std::ptrdiff_t i = 0; i < std::ptrdiff_t(half.w); ++i)
-                        half.v.push_back((x.at(c, 2 * y, 2 * i) + x.at(c, 2 * y, 2 * i + 1) + x.at(c, 2 * y + 1, 2 * i) +
-                                          x.at(c, 2 * y + 1, 2 * i + 1)) / 4);
+                        half.v.push_back((x.at(c, 2 * y, 2 * i) + x.at(c, 2 * y, 2 * i + 1) +
+                                          x.at(c, 2 * y + 1, 2 * i) + x.at(c, 2 * y + 1, 2 * i + 1)) /
+                                         4);
             x = std::move(half);
         }
         const std::string body = "body." + std::to_string(level);
