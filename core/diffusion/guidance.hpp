@@ -1,4 +1,5 @@
-// What the engine asks of a method of guidance other than its own. There is none in core: they are plugins (host/plugins).
+// What the engine asks of a method of guidance other than its own. There is none in core: they are plugins
+// (host/plugins).
 #pragma once
 
 #include <string>
@@ -24,8 +25,8 @@ struct GuidanceCall {
 class Guidance {
 public:
     virtual ~Guidance() = default;
-    /// Blocks of the UNet ("middle_block", "input_blocks.7") in which a third answer, to the prompt, has the identity for
-    /// self-attention: each token sees itself alone. Empty: there is no third answer.
+    /// Blocks of the UNet ("middle_block", "input_blocks.7") in which a third answer, to the prompt, has the identity
+    /// for self-attention: each token sees itself alone. Empty: there is no third answer.
     virtual const std::vector<std::string>& perturbed_blocks() const = 0;
     virtual Status run(const GuidanceCall&) = 0;
 };

@@ -33,8 +33,9 @@ TensorId add_by(Graph& g, TensorId x, TensorId r, TensorId params, std::uint32_t
             push.r_base = b.rows(r, (g.shape(r).n == 1 ? 0 : n * quads) + first, count, 4, Access::read);
             b.whole(params, Access::read);
             push.y_base = b.rows(y, n * quads + first, count, 4, Access::write);
-            node.dispatches.push_back(make_dispatch(module_name("add_by", {name_of(g.dtype(x))}), {}, std::move(b), push,
-                                                    spread(g, divide_up(count, kQuadWorkgroup)), flops * double(count)));
+            node.dispatches.push_back(make_dispatch(module_name("add_by", {name_of(g.dtype(x))}), {}, std::move(b),
+                                                    push, spread(g, divide_up(count, kQuadWorkgroup)),
+                                                    flops * double(count)));
         });
     g.add(std::move(node));
     return y;

@@ -35,8 +35,8 @@ TensorId affine(Graph& g, TensorId x, TensorId params, TensorId out) {
             push.x_base = b.rows(x, n * quads + first, count, 4, Access::read);
             push.params_base = b.rows(params, std::uint64_t(n) * shape.c, shape.c, 4, Access::read);
             push.y_base = b.rows(y, n * quads + first, count, 4, Access::write);
-            node.dispatches.push_back(make_dispatch("affine", {}, std::move(b), push,
-                                                    spread(g, divide_up(count, kQuadWorkgroup)), flops * double(count)));
+            node.dispatches.push_back(make_dispatch(
+                "affine", {}, std::move(b), push, spread(g, divide_up(count, kQuadWorkgroup)), flops * double(count)));
         });
     g.add(std::move(node));
     return y;

@@ -21,8 +21,8 @@ Status check(const Control& control, const Shape& latent) {
     const auto wrong = [](const std::string& text) { return Error{Code::invalid_argument, text}; };
     if (!control.network) return wrong("a control without a network");
     if (control.picture.size() != picture_shape(latent).elements())
-        return wrong(fmt::format("a control picture of {} numbers for a latent of {}x{}", control.picture.size(), latent.w,
-                                 latent.h));
+        return wrong(fmt::format("a control picture of {} numbers for a latent of {}x{}", control.picture.size(),
+                                 latent.w, latent.h));
     if (!std::isfinite(control.weight)) return wrong(fmt::format("a control of weight {}", control.weight));
     if (!(control.start >= 0 && control.start <= control.end && control.end <= 1))
         return wrong(fmt::format("a control from {} to {} of the steps: use 0 to 1, the start first", control.start,
@@ -52,7 +52,8 @@ Status ControlSet::prepare(Model& model, Entry& entry, const std::atomic<bool>* 
     const std::shared_ptr<Device>& device = model.device();
     const std::span<const float> pixels = entry.control.picture;
     const Shape shape = entry.picture;
-    PUMICE_ASSIGN(const BufferRange picture, make_range(*device, pixels.size_bytes(), Intent::device, "control picture"));
+    PUMICE_ASSIGN(const BufferRange picture,
+                  make_range(*device, pixels.size_bytes(), Intent::device, "control picture"));
     PUMICE_TRY(write_range(device, picture, std::as_bytes(pixels)));
     // Kept in f32 whatever the network runs in: a program built again in another precision finds what it expects.
     const auto build = [&](Graph& g) {
@@ -117,8 +118,8 @@ std::vector<UnetResidual> ControlSet::append(Graph& g, Mask mask, const ControlS
             g.fail({Code::internal, fmt::format("{} residuals of one control network", residuals.size())});
         if (g.error()) return {};
         for (ControlResidual& r : residuals) {
-            all.push_back({std::move(r.block), r.to_output, r.tensor, params,
-                           static_cast<std::uint32_t>(uses.size()) * batch});
+            all.push_back(
+                {std::move(r.block), r.to_output, r.tensor, params, static_cast<std::uint32_t>(uses.size()) * batch});
             uses.push_back({i, r.soft_weight});
         }
         if (Status flushed = entries_[i].control.network->flush(); !flushed) g.fail(std::move(flushed.error()));

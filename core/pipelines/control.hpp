@@ -1,5 +1,5 @@
-// Networks that look at a picture and steer the UNet. There is none in core: they are plugins (host/plugins), which append
-// operators to the graphs that are built here.
+// Networks that look at a picture and steer the UNet. There is none in core: they are plugins (host/plugins), which
+// append operators to the graphs that are built here.
 #pragma once
 
 #include <atomic>
@@ -24,8 +24,8 @@ struct ControlResidual {
 
 /// What a control network sees in a step.
 struct ControlStep {
-    TensorId x, timesteps, context;  ///< as the UNet gets them
-    TensorId vector{};               ///< of SDXL; empty without
+    TensorId x, timesteps, context;      ///< as the UNet gets them
+    TensorId vector{};                   ///< of SDXL; empty without
     std::span<const TensorId> prepared;  ///< what was prepared, one picture's repeated for all of the batch
 };
 
@@ -76,8 +76,8 @@ public:
         std::size_t control = 0;
         double soft_weight = 1;
     };
-    /// Appends the networks of `mask`. Residual i has its weights at params[i * batch] and on; `uses` says what they are.
-    /// The last of the params, of which there are params(mask, batch), is 1.
+    /// Appends the networks of `mask`. Residual i has its weights at params[i * batch] and on; `uses` says what they
+    /// are. The last of the params, of which there are params(mask, batch), is 1.
     std::vector<UnetResidual> append(Graph&, Mask mask, const ControlStep&, TensorId params,
                                      std::vector<Use>& uses) const;
     float weight(const Use&, bool conditional) const;

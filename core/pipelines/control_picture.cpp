@@ -109,15 +109,18 @@ Plane fitted(const Plane& in, std::uint32_t width, std::uint32_t height, FitMode
     const Plane whole = resized(in, scaled(in.width, factor), scaled(in.height, factor));
     Plane out{width, height, std::vector<double>(std::size_t(width) * height * 3)};
     const std::array<double, 3> around = border_median(in);
-    const auto offset = [](std::uint32_t large, std::uint32_t small) { return large > small ? (large - small) / 2 : 0; };
+    const auto offset = [](std::uint32_t large, std::uint32_t small) {
+        return large > small ? (large - small) / 2 : 0;
+    };
     for (std::uint32_t y = 0; y < height; ++y)
         for (std::uint32_t x = 0; x < width; ++x) {
             const std::int64_t from_x = std::int64_t(x) + offset(whole.width, width) - offset(width, whole.width);
             const std::int64_t from_y = std::int64_t(y) + offset(whole.height, height) - offset(height, whole.height);
             const bool inside = from_x >= 0 && from_y >= 0 && from_x < whole.width && from_y < whole.height;
             for (std::uint32_t c = 0; c < 3; ++c)
-                out.at(x, y, c) = inside ? whole.at(static_cast<std::uint32_t>(from_x), static_cast<std::uint32_t>(from_y), c)
-                                         : around[c];
+                out.at(x, y, c) =
+                    inside ? whole.at(static_cast<std::uint32_t>(from_x), static_cast<std::uint32_t>(from_y), c)
+                           : around[c];
         }
     return out;
 }
@@ -138,7 +141,8 @@ Result<std::vector<float>> fit_control_picture(std::span<const std::uint8_t> rgb
     for (std::size_t i = 0; i < std::size_t(width) * height; ++i)
         for (std::size_t c = 0; c < 3; ++c) {
             const double level = out.values[3 * i + c];
-            values[4 * i + c] = binary ? (level > 127 ? 1.0f : 0.0f) : static_cast<float>(std::floor(level + 0.5) / 255);
+            values[4 * i + c] =
+                binary ? (level > 127 ? 1.0f : 0.0f) : static_cast<float>(std::floor(level + 0.5) / 255);
         }
     return values;
 }

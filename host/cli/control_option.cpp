@@ -22,9 +22,8 @@ struct Choice {
 };
 
 // In the order of pumice_control_mode and pumice_resize_mode.
-constexpr std::array<Choice, 3> kModes{{{"balanced", "Balanced"},
-                                        {"prompt", "My prompt is more important"},
-                                        {"control", "ControlNet is more important"}}};
+constexpr std::array<Choice, 3> kModes{
+    {{"balanced", "Balanced"}, {"prompt", "My prompt is more important"}, {"control", "ControlNet is more important"}}};
 constexpr std::array<Choice, 3> kResizes{
     {{"stretch", "Just Resize"}, {"crop", "Crop and Resize"}, {"fill", "Resize and Fill"}}};
 constexpr float kMostWeight = 10;
@@ -87,26 +86,26 @@ Expected<ControlOption> parse_control(std::string_view text) {
         text.remove_prefix(std::min(text.size(), part.size() + 1));
         const std::size_t equals = part.find('=');
         if (equals == std::string_view::npos)
-            return Failure{PUMICE_INVALID_ARGUMENT,
-                           fmt::format("--control: {} is not KEY=VALUE; write model=FILE,image=PNG,weight=1",
-                                       host::shown(part))};
+            return Failure{
+                PUMICE_INVALID_ARGUMENT,
+                fmt::format("--control: {} is not KEY=VALUE; write model=FILE,image=PNG,weight=1", host::shown(part))};
         HOST_TRY(set(option, part.substr(0, equals), part.substr(equals + 1)));
     }
     if (option.use.model.empty() || option.image.empty())
         return Failure{PUMICE_INVALID_ARGUMENT, "--control: it needs model=FILE and image=PNG"};
     if (option.use.start > option.use.end)
-        return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("--control: start {} is after end {}", option.use.start,
-                                                            option.use.end)};
+        return Failure{PUMICE_INVALID_ARGUMENT,
+                       fmt::format("--control: start {} is after end {}", option.use.start, option.use.end)};
     return option;
 }
 
 std::string control_infotext(const ControlOption& option) {
     const embedding::Control& use = option.use;
-    return fmt::format("Module: {}, Model: {}, Weight: {}, Resize Mode: {}, Guidance Start: {}, Guidance End: {}, Control "
-                       "Mode: {}",
-                       use.preprocessor.empty() ? "none" : use.preprocessor,
-                       std::filesystem::path(use.model).stem().string(), use.weight, kResizes[use.resize].label, use.start,
-                       use.end, kModes[use.mode].label);
+    return fmt::format(
+        "Module: {}, Model: {}, Weight: {}, Resize Mode: {}, Guidance Start: {}, Guidance End: {}, Control "
+        "Mode: {}",
+        use.preprocessor.empty() ? "none" : use.preprocessor, std::filesystem::path(use.model).stem().string(),
+        use.weight, kResizes[use.resize].label, use.start, use.end, kModes[use.mode].label);
 }
 
 }  // namespace pumice::cli

@@ -9,12 +9,12 @@
 namespace pumice::cli {
 
 struct ControlOption {
-    std::string image;      ///< file
+    std::string image;       ///< file
     embedding::Control use;  ///< without its pixels
 };
 
-/// "model=FILE,image=PNG,weight=1,start=0,end=1,mode=balanced,resize=crop,preprocessor=NAME,method=NAME": model and image
-/// must be there. PUMICE_INVALID_ARGUMENT, one line.
+/// "model=FILE,image=PNG,weight=1,start=0,end=1,mode=balanced,resize=crop,preprocessor=NAME,method=NAME": model and
+/// image must be there. PUMICE_INVALID_ARGUMENT, one line.
 Expected<ControlOption> parse_control(std::string_view text);
 
 /// "ControlNet 0" and on of the web UI's parameters line, as its ControlNet extension writes a unit.

@@ -53,8 +53,8 @@ pumice_sdk_status add(const pumice_control_step* call, const char* block, std::u
         const std::string name = block ? one_line(block) : "";
         if (!tensor || !is_place(name) || where > PUMICE_CONTROL_TO_OUTPUT || !(soft_weight >= 0 && soft_weight <= 1))
             return Error{Code::invalid_argument,
-                         fmt::format("pumice.control/1: add of node {} after block \"{}\" ({}) with soft weight {}", node,
-                                     name, where, soft_weight)};
+                         fmt::format("pumice.control/1: add of node {} after block \"{}\" ({}) with soft weight {}",
+                                     node, name, where, soft_weight)};
         if (to.size() >= PUMICE_CONTROL_MAX_RESIDUALS)
             return Error{Code::invalid_argument, "pumice.control/1: too many residuals are added"};
         to.push_back({name, where == PUMICE_CONTROL_TO_OUTPUT, tensor, soft_weight});
@@ -166,8 +166,8 @@ Result<std::shared_ptr<ControlNetwork>> open_control(Registry& registry, const s
         // It knows the kind of file and cannot use this one: that is the answer.
         if (opened.error().message.find(": no ") == std::string::npos) return opened;
     }
-    return Error{Code::unsupported, fmt::format("{}: no model of a kind of control that the plugins know ({})", model.path,
-                                                fmt::join(names, ", "))};
+    return Error{Code::unsupported, fmt::format("{}: no model of a kind of control that the plugins know ({})",
+                                                model.path, fmt::join(names, ", "))};
 }
 
 }  // namespace pumice::plugins

@@ -19,8 +19,8 @@ struct ControlModel {
 
 class PluginControl final : public ControlNetwork {
 public:
-    /// Makes an instance and lets it open the model. Code::unsupported for a file of another kind; a plugin's errors begin
-    /// with its id.
+    /// Makes an instance and lets it open the model. Code::unsupported for a file of another kind; a plugin's errors
+    /// begin with its id.
     static Result<std::shared_ptr<ControlNetwork>> open(PluginMethod, const ControlModel&, const DeviceServices&,
                                                         const std::filesystem::path& marker_folder, Log);
 
@@ -30,7 +30,9 @@ public:
 
 private:
     PluginControl(PluginMethod method, const std::filesystem::path& marker_folder, Log log)
-        : method_(std::move(method)), marker_(marker_folder, method_.id), session_(method_.id, std::move(log), &marker_) {}
+        : method_(std::move(method)),
+          marker_(marker_folder, method_.id),
+          session_(method_.id, std::move(log), &marker_) {}
     Status open_model(const ControlModel&);
     /// Calls `work` (→ status) of the plugin; what went wrong becomes the graph's error.
     template <class Work>
@@ -42,8 +44,8 @@ private:
     std::optional<Instance> instance_;
 };
 
-/// Opens the model with the named kind of control or, for an empty name, with the first that takes it. Code::unsupported
-/// when none does.
+/// Opens the model with the named kind of control or, for an empty name, with the first that takes it.
+/// Code::unsupported when none does.
 Result<std::shared_ptr<ControlNetwork>> open_control(Registry&, const std::string& name, const ControlModel&,
                                                      const DeviceServices&, const Log&);
 

@@ -20,8 +20,8 @@ bool is_block(const std::string& name) {
 
 }  // namespace
 
-Result<std::unique_ptr<Guidance>> PluginGuidance::create(PluginMethod method, const std::filesystem::path& marker_folder,
-                                                         Log log) {
+Result<std::unique_ptr<Guidance>> PluginGuidance::create(PluginMethod method,
+                                                         const std::filesystem::path& marker_folder, Log log) {
     std::unique_ptr<PluginGuidance> made(new PluginGuidance(std::move(method), marker_folder, std::move(log)));
     const Marked inside(&made->marker_, true);
     auto instance = Instance::create(made->method_.library, made->method_.plugin, made->session_.host());
@@ -53,9 +53,9 @@ Status PluginGuidance::ask_perturbed() {
     for (std::string word; words >> word;) {
         if (!is_block(word))
             return method_.error({Code::invalid_argument, fmt::format("{}: {} is no block of a UNet; write "
-                                                                          "middle_block, input_blocks.N or "
-                                                                          "output_blocks.N",
-                                                                          doing, word)});
+                                                                      "middle_block, input_blocks.N or "
+                                                                      "output_blocks.N",
+                                                                      doing, word)});
         perturbed_.push_back(std::move(word));
     }
     if (perturbed_.empty()) return method_.error({Code::invalid_argument, doing + ": no block is named"});

@@ -48,7 +48,8 @@ struct Builder : Network {
     }
 
     pumice_node cross_attention(const std::string& name, pumice_node x, pumice_node keys, pumice_node residual) {
-        const pumice_node q = linear(name + ".to_q", x), k = linear(name + ".to_k", keys), v = linear(name + ".to_v", keys);
+        const pumice_node q = linear(name + ".to_q", x), k = linear(name + ".to_k", keys),
+                          v = linear(name + ".to_v", keys);
         const std::uint32_t heads = unet.heads != 0 ? unet.heads : shape(q).c / unet.head_channels;
         return linear(name + ".to_out.0", attention(q, k, v, heads), residual);
     }
@@ -103,14 +104,16 @@ public:
             for (const Member& member : block.members) {
                 const auto keys = host_.shape(member.name + ".transformer_blocks.0.attn2.to_k.weight");
                 if (member.kind == Member::Kind::transformer && (keys.size() != 2 || keys[1] != unet_.context_channels))
-                    return host_.fail(PUMICE_SDK_UNSUPPORTED,
-                                      "the ControlNet is for another family of models: its prompts' states have another "
-                                      "width");
+                    return host_.fail(
+                        PUMICE_SDK_UNSUPPORTED,
+                        "the ControlNet is for another family of models: its prompts' states have another "
+                        "width");
             }
-        const auto label = geometry_.label_1.empty() ? std::vector<std::uint64_t>{}
-                                                     : host_.shape(geometry_.label_1 + ".weight");
+        const auto label =
+            geometry_.label_1.empty() ? std::vector<std::uint64_t>{} : host_.shape(geometry_.label_1 + ".weight");
         if ((label.size() == 2 ? label[1] : 0) != unet_.vector_channels)
-            return host_.fail(PUMICE_SDK_UNSUPPORTED, "the ControlNet is for another family of models: its vector differs");
+            return host_.fail(PUMICE_SDK_UNSUPPORTED,
+                              "the ControlNet is for another family of models: its vector differs");
         return PUMICE_SDK_OK;
     }
 
@@ -128,7 +131,8 @@ public:
     }
 
     pumice_sdk_status step(const pumice_control_step& call) override {
-        if (call.kept_count != 1 || (!geometry_.label_1.empty() && call.vector == 0)) return PUMICE_SDK_INVALID_ARGUMENT;
+        if (call.kept_count != 1 || (!geometry_.label_1.empty() && call.vector == 0))
+            return PUMICE_SDK_INVALID_ARGUMENT;
         Builder b(host_, call.graph, geometry_, unet_);
         b.context = call.context;
         b.scope("time_embed");
@@ -142,7 +146,8 @@ public:
             const pumice_node residual = b.linear(geometry_.input[i].zero, h);
             if (b.status() != PUMICE_SDK_OK) return b.status();
             const std::string place = "input_blocks." + std::to_string(i);
-            const pumice_sdk_status added = call.add(&call, place.c_str(), PUMICE_CONTROL_TO_SKIP, residual, soft_weight(i));
+            const pumice_sdk_status added =
+                call.add(&call, place.c_str(), PUMICE_CONTROL_TO_SKIP, residual, soft_weight(i));
             if (added != PUMICE_SDK_OK) return added;
         }
         h = b.block(geometry_.middle, h);

@@ -6,8 +6,8 @@ namespace {
 using Kind = Member::Kind;
 
 constexpr int kMostBlocks = 64;
-constexpr ResNames kOriginalRes = {"in_layers.0", "in_layers.2", "emb_layers.1", "out_layers.0", "out_layers.3",
-                                   "skip_connection"};
+constexpr ResNames kOriginalRes = {"in_layers.0",  "in_layers.2",  "emb_layers.1",
+                                   "out_layers.0", "out_layers.3", "skip_connection"};
 constexpr ResNames kDiffusersRes = {"norm1", "conv1", "time_emb_proj", "norm2", "conv2", "conv_shortcut"};
 /// Every other convolution of the hint's halves it, to an eighth in all; the first and the last keep the size.
 constexpr std::uint32_t kHintStrides[] = {1, 1, 2, 1, 2, 1, 2, 1};
@@ -44,8 +44,7 @@ void read_original(const Host& host, const std::string& prefix, Geometry& g) {
         g.input.push_back(std::move(block));
     }
     g.middle = {original_members(host, prefix + "middle_block"), prefix + "middle_block_out.0"};
-    for (int i = 0; i < 8; ++i)
-        g.hint.push_back({numbered(prefix + "input_hint_block", 2 * i), kHintStrides[i]});
+    for (int i = 0; i < 8; ++i) g.hint.push_back({numbered(prefix + "input_hint_block", 2 * i), kHintStrides[i]});
     g.time_1 = prefix + "time_embed.0";
     g.time_2 = prefix + "time_embed.2";
     if (host.has(prefix + "label_emb.0.0.weight")) {
@@ -69,8 +68,7 @@ void read_diffusers(const Host& host, Geometry& g) {
             if (host.has(attention + ".proj_in.weight")) members.push_back({Kind::transformer, attention});
             add(std::move(members));
         }
-        if (host.has(level + ".downsamplers.0.conv.weight"))
-            add({{Kind::downsample, level + ".downsamplers.0.conv"}});
+        if (host.has(level + ".downsamplers.0.conv.weight")) add({{Kind::downsample, level + ".downsamplers.0.conv"}});
     }
     g.middle.zero = "controlnet_mid_block";
     g.middle.members.push_back({Kind::res, "mid_block.resnets.0"});

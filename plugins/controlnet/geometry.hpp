@@ -38,8 +38,8 @@ struct Geometry {
 };
 
 /// Of a file in the original layout (control_model.input_blocks.0.0, with and without the prefix) or diffusers'
-/// (down_blocks.0.resnets.0). PUMICE_SDK_UNSUPPORTED for what is no ControlNet; PUMICE_SDK_BAD_FORMAT for one that lacks
-/// something.
+/// (down_blocks.0.resnets.0). PUMICE_SDK_UNSUPPORTED for what is no ControlNet; PUMICE_SDK_BAD_FORMAT for one that
+/// lacks something.
 pumice_sdk_status read_geometry(const Host&, Geometry&);
 
 }  // namespace pumice::controlnet

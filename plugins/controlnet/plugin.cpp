@@ -67,8 +67,8 @@ pumice_sdk_status step(pumice_plugin* plugin, std::uint32_t, const pumice_contro
 }
 
 const void* get_extension(pumice_plugin*, const char* id) {
-    static const pumice_control_1 control = {sizeof(pumice_control_1), static_cast<std::uint32_t>(kinds().size()),
-                                             describe, open, prepare, step};
+    static const pumice_control_1 control = {
+        sizeof(pumice_control_1), static_cast<std::uint32_t>(kinds().size()), describe, open, prepare, step};
     return std::strcmp(id, PUMICE_CONTROL_1) == 0 ? &control : nullptr;
 }
 

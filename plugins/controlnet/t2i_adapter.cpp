@@ -7,8 +7,8 @@ namespace {
 
 constexpr int kMostBlocks = 64, kLevels = 4;
 
-/// The mean of each 2x2 cell; a workgroup takes 64 groups of four channels of the output. Odd last rows and columns fall
-/// away, as PyTorch's AvgPool2d has it.
+/// The mean of each 2x2 cell; a workgroup takes 64 groups of four channels of the output. Odd last rows and columns
+/// fall away, as PyTorch's AvgPool2d has it.
 constexpr const char* kPool = R"(#version 460
 layout(local_size_x = 64) in;
 layout(set = 0, binding = 0, std430) readonly buffer X { vec4 x[]; };
@@ -28,11 +28,11 @@ void main() {
 )";
 
 struct ResBlock {
-    bool halve = false;    ///< first, by a convolution of its own if the file has one, else by the mean of 2x2
-    std::string halving;   ///< that convolution, or empty
-    std::string in_conv;   ///< or empty
-    std::string name;      ///< its block1 and block2
-    std::string skip;      ///< a convolution of what comes in, or empty
+    bool halve = false;   ///< first, by a convolution of its own if the file has one, else by the mean of 2x2
+    std::string halving;  ///< that convolution, or empty
+    std::string in_conv;  ///< or empty
+    std::string name;     ///< its block1 and block2
+    std::string skip;     ///< a convolution of what comes in, or empty
 };
 
 class Adapter final : public Model {
@@ -47,7 +47,8 @@ public:
         const std::uint64_t in = conv_in[1];
         cell_ = in == 64 || in == 192 ? 8 : in == 256 || in == 768 ? 16 : 0;
         channels_ = in == 64 || in == 256 ? 1 : 3;
-        if (cell_ == 0) return host_.fail(PUMICE_SDK_UNSUPPORTED, "an adapter of a kind that this version does not run");
+        if (cell_ == 0)
+            return host_.fail(PUMICE_SDK_UNSUPPORTED, "an adapter of a kind that this version does not run");
         if (host_.has(prefix_ + "body.0.resnets.0.block1.weight"))
             read_diffusers();
         else
@@ -99,8 +100,8 @@ private:
             const int level = i / (count / kLevels);
             const std::string name = prefix_ + "body." + std::to_string(i);
             const bool first = i % (count / kLevels) == 0;
-            levels_[level].push_back({first && halves(level), existing(name + ".down_opt.op"), existing(name + ".in_conv"),
-                                      name, existing(name + ".skep")});
+            levels_[level].push_back({first && halves(level), existing(name + ".down_opt.op"),
+                                      existing(name + ".in_conv"), name, existing(name + ".skep")});
         }
     }
 

@@ -7,21 +7,61 @@ namespace pumice::guidance {
 namespace {
 
 // Parameters, in the order in which the methods read them.
-const pumice_param kPhi = {sizeof(pumice_param), PUMICE_PARAM_FLOAT, "phi",
-                           "how much of the rescaled answer: 0 is plain guidance", nullptr, 0, 1, 0.05, 0.7, nullptr,
+const pumice_param kPhi = {sizeof(pumice_param),
+                           PUMICE_PARAM_FLOAT,
+                           "phi",
+                           "how much of the rescaled answer: 0 is plain guidance",
+                           nullptr,
+                           0,
+                           1,
+                           0.05,
+                           0.7,
+                           nullptr,
                            nullptr};
-const pumice_param kMimicScale = {sizeof(pumice_param), PUMICE_PARAM_FLOAT, "mimic_scale",
-                                  "the guidance scale whose range of values is kept", nullptr, 0, 100, 0.5, 7, nullptr,
+const pumice_param kMimicScale = {sizeof(pumice_param),
+                                  PUMICE_PARAM_FLOAT,
+                                  "mimic_scale",
+                                  "the guidance scale whose range of values is kept",
+                                  nullptr,
+                                  0,
+                                  100,
+                                  0.5,
+                                  7,
+                                  nullptr,
                                   nullptr};
-const pumice_param kPercentile = {sizeof(pumice_param), PUMICE_PARAM_FLOAT, "percentile",
-                                  "what share of the values may reach the range's end", nullptr, 0, 100, 0.1, 100,
-                                  nullptr, nullptr};
-const pumice_param kStrength = {sizeof(pumice_param), PUMICE_PARAM_FLOAT, "scale",
-                                "how far away from the answer without structure", nullptr, 0, 100, 0.5, 3, nullptr,
+const pumice_param kPercentile = {sizeof(pumice_param),
+                                  PUMICE_PARAM_FLOAT,
+                                  "percentile",
+                                  "what share of the values may reach the range's end",
+                                  nullptr,
+                                  0,
+                                  100,
+                                  0.1,
+                                  100,
+                                  nullptr,
+                                  nullptr};
+const pumice_param kStrength = {sizeof(pumice_param),
+                                PUMICE_PARAM_FLOAT,
+                                "scale",
+                                "how far away from the answer without structure",
+                                nullptr,
+                                0,
+                                100,
+                                0.5,
+                                3,
+                                nullptr,
                                 nullptr};
-const pumice_param kBlocks = {sizeof(pumice_param), PUMICE_PARAM_STRING, "blocks",
-                              "blocks of the UNet whose self-attention is left out, separated by spaces", nullptr, 0, 0, 0,
-                              0, "middle_block", nullptr};
+const pumice_param kBlocks = {sizeof(pumice_param),
+                              PUMICE_PARAM_STRING,
+                              "blocks",
+                              "blocks of the UNet whose self-attention is left out, separated by spaces",
+                              nullptr,
+                              0,
+                              0,
+                              0,
+                              0,
+                              "middle_block",
+                              nullptr};
 const pumice_param* const kRescaleParams[] = {&kPhi};
 const pumice_param* const kThresholdParams[] = {&kMimicScale, &kPercentile};
 const pumice_param* const kPerturbedParams[] = {&kStrength, &kBlocks};
@@ -38,8 +78,8 @@ double deviation(const pumice_tensor_norms& norms, double count) {
 }
 
 /// Lin et al. 2023, arXiv 2305.08891, equations 14 to 16: the guided velocity gets the standard deviation that the
-/// conditional one has. v = (x / (sigma^2 + 1) - denoised) * sqrt(sigma^2 + 1) / sigma, whatever the model predicts; the
-/// last factor drops out.
+/// conditional one has. v = (x / (sigma^2 + 1) - denoised) * sqrt(sigma^2 + 1) / sigma, whatever the model predicts;
+/// the last factor drops out.
 void rescale(Guiding& g) {
     const double to_v = 1 / (g.sigma * g.sigma + 1), phi = g.param(0);
     guide(g, g.denoised, g.scale);
@@ -97,8 +137,8 @@ const std::vector<Method>& methods() {
     static const std::vector<Method> all = {
         {describe(0, "rescale", "Rescaled CFG", "keeps high scales from burning out (Lin et al. 2023)", kRescaleParams),
          rescale},
-        {describe(0, "dynamic_threshold", "Dynamic thresholding",
-                  "high scales with the range of values of a lower one", kThresholdParams),
+        {describe(0, "dynamic_threshold", "Dynamic thresholding", "high scales with the range of values of a lower one",
+                  kThresholdParams),
          dynamic_threshold},
         {describe(PUMICE_GUIDANCE_PERTURBED, "perturbed_attention", "Perturbed-attention guidance",
                   "better structure for another evaluation a step (Ahn et al. 2024)", kPerturbedParams),

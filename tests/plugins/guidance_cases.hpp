@@ -29,7 +29,9 @@ inline double deviation(std::span<const double> values) {
 inline std::vector<double> rescaled(const GuidanceCase& c, std::span<const float> x, std::span<const float> cond,
                                     std::span<const float> uncond, std::span<const float>) {
     const double total = c.sigma * c.sigma + 1;
-    const auto velocity = [&](double at, double denoised) { return (at / total - denoised) * std::sqrt(total) / c.sigma; };
+    const auto velocity = [&](double at, double denoised) {
+        return (at / total - denoised) * std::sqrt(total) / c.sigma;
+    };
     std::vector<double> positive, guided;
     for (std::size_t i = 0; i < x.size(); ++i) {
         const double p = velocity(double(x[i]), double(cond[i])), n = velocity(double(x[i]), double(uncond[i]));
@@ -73,8 +75,9 @@ inline std::vector<double> thresholded(const GuidanceCase& c, std::span<const fl
     return denoised;
 }
 
-inline std::vector<double> perturbed_guided(const GuidanceCase& c, std::span<const float> x, std::span<const float> cond,
-                                            std::span<const float> uncond, std::span<const float> perturbed) {
+inline std::vector<double> perturbed_guided(const GuidanceCase& c, std::span<const float> x,
+                                            std::span<const float> cond, std::span<const float> uncond,
+                                            std::span<const float> perturbed) {
     std::vector<double> denoised;
     for (std::size_t i = 0; i < x.size(); ++i)
         denoised.push_back(double(uncond[i]) + c.scale * (double(cond[i]) - double(uncond[i])) +
@@ -91,8 +94,12 @@ inline std::vector<GuidanceCase> guidance_cases() {
             {"dynamic_threshold", {"guidance.mimic_scale=5", "guidance.percentile=97.3"}, 25, 2, thresholded, 5, 97.3},
             {"dynamic_threshold", {"guidance.mimic_scale=9", "guidance.percentile=50"}, 3, 2, thresholded, 9, 50},
             {"perturbed_attention", {}, 5, 2, perturbed_guided, 3},
-            {"perturbed_attention", {"guidance.scale=0.5", "guidance.blocks=input_blocks.1 middle_block"}, 7, 2,
-             perturbed_guided, 0.5}};
+            {"perturbed_attention",
+             {"guidance.scale=0.5", "guidance.blocks=input_blocks.1 middle_block"},
+             7,
+             2,
+             perturbed_guided,
+             0.5}};
 }
 
 }  // namespace pumice::test

@@ -21,7 +21,8 @@ std::unique_ptr<Guidance> make_guidance(plugins::Registry& registry, const std::
 
 TEST_CASE("methods of guidance are what their papers say") {
     const auto registry = make_registry(builtin_options());
-    CHECK(registry->guidance_names() == std::vector<std::string>{"rescale", "dynamic_threshold", "perturbed_attention"});
+    CHECK(registry->guidance_names() ==
+          std::vector<std::string>{"rescale", "dynamic_threshold", "perturbed_attention"});
     constexpr std::size_t kCount = 4 * 7 * 9;
     CpuTensorMath math(kCount, [](std::span<float>) { return Status(Error{Code::internal, "no noise here"}); });
     std::vector<Latent> latents;  // x, cond, uncond, perturbed, denoised
@@ -45,9 +46,14 @@ TEST_CASE("methods of guidance are what their papers say") {
         for (int step = 0; step < 2; ++step) {
             for (std::size_t i = 0; i < 4; ++i)
                 std::copy(given[i].begin(), given[i].end(), math.data(latents[i]).begin());
-            const Status status = guidance->run({.math = math, .x = latents[0], .cond = latents[1], .uncond = latents[2],
-                                                 .perturbed = third ? &latents[3] : nullptr, .denoised = latents[4],
-                                                 .sigma = c.sigma, .scale = c.scale});
+            const Status status = guidance->run({.math = math,
+                                                 .x = latents[0],
+                                                 .cond = latents[1],
+                                                 .uncond = latents[2],
+                                                 .perturbed = third ? &latents[3] : nullptr,
+                                                 .denoised = latents[4],
+                                                 .sigma = c.sigma,
+                                                 .scale = c.scale});
             INFO((status ? "" : status.error().message));
             REQUIRE(status);
             const std::vector<double> want = c.reference(c, given[0], given[1], given[2], given[3]);
@@ -72,8 +78,14 @@ TEST_CASE("plain guidance comes out where a method leaves it alone") {
     for (const std::string name : {"rescale", "dynamic_threshold"}) {
         INFO(name);
         const auto guidance = make_guidance(*registry, name);
-        REQUIRE(guidance->run({.math = math, .x = *x, .cond = *cond, .uncond = *cond, .perturbed = nullptr,
-                               .denoised = *denoised, .sigma = 2, .scale = 1}));
+        REQUIRE(guidance->run({.math = math,
+                               .x = *x,
+                               .cond = *cond,
+                               .uncond = *cond,
+                               .perturbed = nullptr,
+                               .denoised = *denoised,
+                               .sigma = 2,
+                               .scale = 1}));
         for (std::size_t i = 0; i < 16; ++i) CHECK(math.data(*denoised)[i] == Approx(double(i)).margin(1e-4));
     }
 }

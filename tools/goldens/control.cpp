@@ -1,4 +1,5 @@
-// ControlNet, running as the plugin it is: the hint's embedding, the residuals, and the UNet with them at several weights.
+// ControlNet, running as the plugin it is: the hint's embedding, the residuals, and the UNet with them at several
+// weights.
 #include <array>
 #include <map>
 
@@ -47,13 +48,12 @@ Status run_case(const Case& c) {
     PUMICE_ASSIGN(const auto context, c.npy("ctx"));
     PUMICE_ASSIGN(const auto hint, c.npy("hint"));
     PUMICE_ASSIGN(const auto registry, c.suite.plugins());
-    PUMICE_ASSIGN(const auto control,
-                  plugins::open_control(*registry, "",
-                                        {.path = c.suite.path("control/controlnet_tiny.safetensors").string(),
-                                         .unet = c.model.config().unet},
-                                        {.device = c.model.device(), .kernels = c.kernels,
-                                         .precision = c.suite.options().precision},
-                                        {}));
+    PUMICE_ASSIGN(
+        const auto control,
+        plugins::open_control(
+            *registry, "",
+            {.path = c.suite.path("control/controlnet_tiny.safetensors").string(), .unet = c.model.config().unet},
+            {.device = c.model.device(), .kernels = c.kernels, .precision = c.suite.options().precision}, {}));
     Network network(c.model.device(), c.kernels, c.suite.options().precision);
     Graph& g = network.graph();
     const auto activation = [&](const Npy<float>& nchw) {

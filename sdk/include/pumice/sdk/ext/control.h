@@ -55,8 +55,8 @@ typedef struct pumice_control_prepare {
 
 #define PUMICE_CONTROL_MAX_KEPT 32u
 
-/* Where a residual goes: into the skip that a block's output becomes (as ControlNet does), or into the output itself (as
- * T2I-Adapter does), which the next block and the skip get. For the middle block both are one. */
+/* Where a residual goes: into the skip that a block's output becomes (as ControlNet does), or into the output itself
+ * (as T2I-Adapter does), which the next block and the skip get. For the middle block both are one. */
 #define PUMICE_CONTROL_TO_SKIP 0u
 #define PUMICE_CONTROL_TO_OUTPUT 1u
 
@@ -64,17 +64,17 @@ typedef struct pumice_control_prepare {
 typedef struct pumice_control_step {
     uint32_t struct_size;
     pumice_graph graph;
-    pumice_node x;         /* {n, h, w, latent_channels}, scaled as the UNet gets it */
-    pumice_node timesteps; /* n float32 numbers, may be fractional */
-    pumice_node context;   /* {n, 1, tokens, context_channels} */
-    pumice_node vector;    /* {n, 1, 1, vector_channels}; 0: none */
+    pumice_node x;           /* {n, h, w, latent_channels}, scaled as the UNet gets it */
+    pumice_node timesteps;   /* n float32 numbers, may be fractional */
+    pumice_node context;     /* {n, 1, tokens, context_channels} */
+    pumice_node vector;      /* {n, 1, 1, vector_channels}; 0: none */
     const pumice_node* kept; /* what was kept, in that order; one picture's repeated n times */
     uint32_t kept_count;
     uint32_t reserved; /* 0 */
     void* data;        /* the host's own */
     /* Adds `residual`, times the user's weight, after a block of the UNet: "input_blocks.0" and on, "middle_block". Its
-     * shape is that of the block's output, or of one picture, which is added to all. soft_weight (0 to 1) is what it counts
-     * where the user gives the prompt or the control more weight than the other: deep blocks count most. At most
+     * shape is that of the block's output, or of one picture, which is added to all. soft_weight (0 to 1) is what it
+     * counts where the user gives the prompt or the control more weight than the other: deep blocks count most. At most
      * PUMICE_CONTROL_MAX_RESIDUALS. An error is to be given back. */
     pumice_sdk_status (*add)(const struct pumice_control_step* step, const char* block, uint32_t where,
                              pumice_node residual, double soft_weight);
@@ -83,16 +83,16 @@ typedef struct pumice_control_step {
 #define PUMICE_CONTROL_MAX_RESIDUALS 64u
 
 /* An instance has one model. open comes first and once; after it prepare and step, each as often as the host builds a
- * graph: for another batch, another length of the prompt, another precision. They append the same network each time. The
- * host multiplies what they give by the weights, which change from step to step, and leaves the network out where it does
- * not count. */
+ * graph: for another batch, another length of the prompt, another precision. They append the same network each time.
+ * The host multiplies what they give by the weights, which change from step to step, and leaves the network out where
+ * it does not count. */
 typedef struct pumice_control_1 {
     uint32_t struct_size;
     uint32_t count; /* kinds of control of this plugin, at most 256 */
     /* NULL for an index that is not below count. */
     const pumice_control_descriptor* (*describe)(struct pumice_plugin* plugin, uint32_t index);
-    /* Opens and checks the model. PUMICE_SDK_UNSUPPORTED for a file that is of another kind: the host then tries the next
-     * kind, another instance. All else is an error of the file's. */
+    /* Opens and checks the model. PUMICE_SDK_UNSUPPORTED for a file that is of another kind: the host then tries the
+     * next kind, another instance. All else is an error of the file's. */
     pumice_sdk_status (*open)(struct pumice_plugin* plugin, uint32_t index, const pumice_control_model* model);
     pumice_sdk_status (*prepare)(struct pumice_plugin* plugin, uint32_t index, const pumice_control_prepare* prepare);
     pumice_sdk_status (*step)(struct pumice_plugin* plugin, uint32_t index, const pumice_control_step* step);

@@ -54,8 +54,8 @@ typedef struct pumice_guidance_1 {
     /* Writes call->denoised. Called on one instance for every call of a picture's sampler; the result depends on the
      * arguments and on the host's answers alone. */
     pumice_sdk_status (*run)(struct pumice_plugin* plugin, uint32_t index, const pumice_guidance_call* call);
-    /* For methods with PUMICE_GUIDANCE_PERTURBED, else it may be NULL: the blocks of the UNet in which self-attention is
-     * the identity, separated by spaces: "middle_block input_blocks.8". Names as in checkpoints of Stable Diffusion;
+    /* For methods with PUMICE_GUIDANCE_PERTURBED, else it may be NULL: the blocks of the UNet in which self-attention
+     * is the identity, separated by spaces: "middle_block input_blocks.8". Names as in checkpoints of Stable Diffusion;
      * blocks without attention change nothing, a name that is none is an error. Asked once a picture; the text is the
      * plugin's, and read at once. NULL when the parameters make no sense, with the host's set_error called. */
     const char* (*perturbed_blocks)(struct pumice_plugin* plugin, uint32_t index, const pumice_param_value* params);
