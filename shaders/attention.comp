@@ -2,7 +2,9 @@
 // a query where the head is larger. Keys go by in blocks of BLOCK * SPLIT: scores, online softmax (Milakov and
 // Gimelshein 2018), accumulation in registers. Loads are few: a word of K serves ROWS queries, a word of V likewise.
 //
-//   PAIR   a word is two quads of channels, else one. On a processor a load costs by the instruction, not by the byte.
+//   PAIR    a word is two quads of channels, else one. On a processor a load costs by the instruction, not by the byte.
+//   HANDED  LANES is the subgroup's size and BLOCK: an invocation loads the words of one key and hands them round, instead
+//           of all loading each.
 //
 // Exact: a score is summed over the head's channels in order, an output over the keys in order with a rescale at each
 // block; blocks depend on the head size alone, never on the workgroup.
@@ -11,8 +13,13 @@
 //@axis exact:EXACT fast:
 //@axis rows1:ROWS=1 rows4:ROWS=4
 //@axis quad: pair:PAIR
+//@axis each: handed:HANDED
 //@skip f16 exact
 //@skip f32 rows1 pair
+//@skip rows1 handed
+#ifdef HANDED
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
 #if defined(PAIR) && !defined(ACT_F16)
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #endif
@@ -98,10 +105,35 @@ shared float shared_score[SPLIT > 1 ? SPLIT * BLOCK * LANES * ROWS : 1];
 #define SCORE_ROW(r, j, unused) \
     SCORE_QUAD(r, j, q_first, k_first) \
     SECOND(SCORE_QUAD(r, j, q_second, k_second))
-#define SCORE_KEY(j, unused) { \
+#ifdef HANDED
+#define LOAD_KEYS \
+    const WORD key_word = k[own_key_at + i]; \
+    const vec4 key_first = first_quad(key_word); \
+    SECOND(const vec4 key_second = second_quad(key_word);)
+#define GET_KEY_WORD(j) \
+    PRECISE vec4 k_first = subgroupShuffle(key_first, j); \
+    SECOND(PRECISE vec4 k_second = subgroupShuffle(key_second, j);)
+#define LOAD_VALUES(i) \
+    const WORD value_word = v[own_value_at + COLUMN(i)]; \
+    const vec4 value_first = first_quad(value_word); \
+    SECOND(const vec4 value_second = second_quad(value_word);)
+#define GET_VALUE_WORD(j, i) \
+    PRECISE vec4 v_first = subgroupShuffle(value_first, j); \
+    SECOND(PRECISE vec4 v_second = subgroupShuffle(value_second, j);)
+#else
+#define LOAD_KEYS
+#define GET_KEY_WORD(j) \
     const WORD word = k[key_at[j] + i]; \
     PRECISE vec4 k_first = first_quad(word); \
-    SECOND(PRECISE vec4 k_second = second_quad(word);) \
+    SECOND(PRECISE vec4 k_second = second_quad(word);)
+#define LOAD_VALUES(i)
+#define GET_VALUE_WORD(j, i) \
+    const WORD word = v[value_at[j] + COLUMN(i)]; \
+    PRECISE vec4 v_first = first_quad(word); \
+    SECOND(PRECISE vec4 v_second = second_quad(word);)
+#endif
+#define SCORE_KEY(j, unused) { \
+    GET_KEY_WORD(j) \
     EACH_ROW(SCORE_ROW, j, 0) }
 #define LOAD_Q(r, unused, unused2) { \
     const WORD word = q[query_at[r] + i]; \
@@ -128,12 +160,10 @@ shared float shared_score[SPLIT > 1 ? SPLIT * BLOCK * LANES * ROWS : 1];
     o_first[r][i] = o_first[r][i] + s[r][j] * v_first; \
     SECOND(o_second[r][i] = o_second[r][i] + s[r][j] * v_second;)
 #define GATHER_KEY(j, i) { \
-    const WORD word = v[value_at[j] + COLUMN(i)]; \
-    PRECISE vec4 v_first = first_quad(word); \
-    SECOND(PRECISE vec4 v_second = second_quad(word);) \
+    GET_VALUE_WORD(j, i) \
     EACH_ROW(GATHER_ROW, j, i) }
 #define COLUMN(i) (CHUNK * SPLIT == HEAD ? chunk_at + i : min(chunk_at + i, HEAD - 1))
-#define GATHER_WORD(i, unused) if (i < CHUNK) { EACH_KEY(GATHER_KEY, i) }
+#define GATHER_WORD(i, unused) if (i < CHUNK) { LOAD_VALUES(i) EACH_KEY(GATHER_KEY, i) }
 
 #define FADE_ROW(r, i, unused) \
     o_first[r][i] = o_first[r][i] * fade[r]; \
@@ -144,8 +174,15 @@ shared float shared_score[SPLIT > 1 ? SPLIT * BLOCK * LANES * ROWS : 1];
     SECOND(o_second[r][i] = vec4(0);)
 #define ZERO_WORD(i, unused) EACH_ROW(ZERO_ROW, i, 0)
 
+#ifdef HANDED
+#define KEYS_AT const uint own_key_at = k_base + min(key0 + lane, keys - 1) * row_words + head_at;
+#define VALUES_AT const uint own_value_at = v_base + min(first + lane, keys - 1) * row_words + head_at;
+#else
 #define KEY_AT(j, unused) key_at[j] = k_base + min(key0 + j, keys - 1) * row_words + head_at;
 #define VALUE_AT(j, unused) value_at[j] = v_base + min(first + j, keys - 1) * row_words + head_at;
+#define KEYS_AT uint key_at[BLOCK]; EACH_KEY(KEY_AT, 0)
+#define VALUES_AT uint value_at[BLOCK]; EACH_KEY(VALUE_AT, 0)
+#endif
 
 #define KEEP(r, a, b) before[r] = top[r];
 #define RISEN(r, a, b) risen = risen || top[r] != before[r];
@@ -174,10 +211,15 @@ shared float shared_score[SPLIT > 1 ? SPLIT * BLOCK * LANES * ROWS : 1];
     EACH_WORD(STORE, r) }
 
 void main() {
-    const uint lane = gl_LocalInvocationID.x, part = gl_LocalInvocationID.y;
+#ifdef HANDED
+    const uint lane = gl_SubgroupInvocationID;  // a subgroup is a row of the workgroup
+#else
+    const uint lane = gl_LocalInvocationID.x;
+#endif
+    const uint part = gl_LocalInvocationID.y;
     const uint head_at = gl_WorkGroupID.y * HEAD, chunk_at = part * CHUNK;
     PRECISE float unit = scale * SCORE_UNIT;
-    uint query[ROWS], query_at[ROWS], key_at[BLOCK], value_at[BLOCK];
+    uint query[ROWS], query_at[ROWS];
     PRECISE float s[ROWS][BLOCK], top[ROWS], before[ROWS], fade[ROWS], total[ROWS];
     PRECISE vec4 q_first[ROWS], o_first[ROWS][16];
     SECOND(PRECISE vec4 q_second[ROWS]; PRECISE vec4 o_second[ROWS][8];)
@@ -190,10 +232,11 @@ void main() {
     const uint end = CAUSAL ? min(keys, first_query + last_query + 1) : keys;
     for (uint block = 0; block < end; block += BLOCK * SPLIT) {
         const uint key0 = block + part * BLOCK;
-        EACH_KEY(KEY_AT, 0)
+        KEYS_AT
         EACH_KEY(ZERO_KEY, 0)
         for (uint i = 0; i < HEAD; ++i) {
             EACH_ROW(LOAD_Q, 0, 0)
+            LOAD_KEYS
             EACH_KEY(SCORE_KEY, 0)
         }
         EACH_KEY(MASK_KEY, 0)
@@ -216,13 +259,13 @@ void main() {
         }
         if (SPLIT == 1) {
             const uint first = block;
-            EACH_KEY(VALUE_AT, 0)
+            VALUES_AT
             EACH_KEY(WEIGH_KEY, 0)
             EACH_WORD(GATHER_WORD, 0)
         } else {
             for (uint t = 0; t < SPLIT; ++t) {
                 const uint first = block + t * BLOCK;
-                EACH_KEY(VALUE_AT, 0)
+                VALUES_AT
                 EACH_KEY(GET_KEY, 0)
                 EACH_KEY(WEIGH_KEY, 0)
                 EACH_WORD(GATHER_WORD, 0)

@@ -45,15 +45,19 @@ if(PUMICE_LAVAPIPE_ICD)
   list(PREPEND pumice_drivers "lavapipe=${PUMICE_LAVAPIPE_ICD}")
 endif()
 
-# pumice_add_driver_tests(NAME COMMAND …): one ctest entry a driver, named DRIVER/NAME, with the loader sent to that driver.
+# pumice_add_driver_tests(NAME [FIRST] COMMAND …): one ctest entry a driver, named DRIVER/NAME, with the loader sent to that
+# driver. FIRST: on the first driver alone, for what needs a device but does not depend on which.
 function(pumice_add_driver_tests name)
-  cmake_parse_arguments(ARG "" "" "COMMAND" ${ARGN})
+  cmake_parse_arguments(ARG "FIRST" "" "COMMAND" ${ARGN})
   foreach(driver IN LISTS pumice_drivers)
     string(REGEX MATCH "^([^=]+)=(.+)$" matched "${driver}")
     set(entry "${CMAKE_MATCH_1}/${name}")
     add_test(NAME ${entry} COMMAND ${ARG_COMMAND})
     set_tests_properties(${entry} PROPERTIES LABELS ${CMAKE_MATCH_1} TIMEOUT ${PUMICE_TEST_TIMEOUT}
       ENVIRONMENT "VK_DRIVER_FILES=${CMAKE_MATCH_2};VK_ICD_FILENAMES=${CMAKE_MATCH_2}")
+    if(ARG_FIRST)
+      break()
+    endif()
   endforeach()
 endfunction()
 

@@ -21,4 +21,5 @@ cmake --build --preset asan
 # One run of ctest over both, so that there is one total.
 mkdir -p build/check
 printf 'subdirs("../release")\nsubdirs("../asan")\n' >build/check/CTestTestfile.cmake
-ctest --test-dir build/check --output-on-failure
+# Two at a time: a driver that compiles a shader keeps one core busy.
+ctest --test-dir build/check --output-on-failure -j2

@@ -61,6 +61,9 @@ std::vector<AttentionVariant> attention_variants(const Capabilities& caps, std::
     // vectors takes minutes and gigabytes to compile four queries' code, so there it is not offered at all.
     const std::uint32_t native = std::max(1u, caps.subgroup_size);
     const bool processor = caps.type == DeviceType::cpu, four = !processor || native >= 8;
+    // Vectors as long as a block of keys, and no others: a load brings each lane a key of its own.
+    const bool handed = caps.subgroup_shuffle && caps.min_subgroup_size == kBlock && caps.max_subgroup_size == kBlock;
+    if (processor && handed) offer({4, kBlock, pairs, true});
     if (processor && four)
         for (const bool pair : {true, false}) offer({4, native, pair});
     for (const bool pair : {true, false}) offer({1, std::max(native, 64u / split), pair});
@@ -82,9 +85,9 @@ TensorId attention_with(Graph& g, TensorId q, TensorId k, TensorId v, const Atte
                     Code::missing_feature);
 
     const TensorId y = g.transient(sq, g.dtype(q));
-    const std::string module = module_name(
-        "attention",
-        {name_of(g.dtype(q)), mode_of(g), variant.rows == 1 ? "rows1" : "rows4", variant.pair ? "pair" : "quad"});
+    const std::string module =
+        module_name("attention", {name_of(g.dtype(q)), mode_of(g), variant.rows == 1 ? "rows1" : "rows4",
+                                  variant.pair ? "pair" : "quad", variant.handed ? "handed" : "each"});
     const std::uint32_t word = variant.pair ? 2 : 1;  // quads
     const std::vector<std::uint32_t> constants{variant.lanes, split, head / 4 / word, chunk_quads(head) / word,
                                                options.causal ? 1u : 0u};

@@ -13,6 +13,7 @@ struct AttentionVariant {
     std::uint32_t rows = 1;   ///< queries of one invocation: ROWS in shaders/attention.comp
     std::uint32_t lanes = 8;  ///< invocations of a workgroup along the queries
     bool pair = false;        ///< loads are of two quads of channels: PAIR there
+    bool handed = false;      ///< an invocation loads one key for all: HANDED there
     friend bool operator==(const AttentionVariant&, const AttentionVariant&) = default;
 };
 

@@ -15,9 +15,8 @@ for file in bin/pumice include/pumice/pumice.h include/pumice/pumice.hpp; do
     [ -f "$prefix/$file" ] || { echo "not installed: $file" >&2; exit 1; }
 done
 
-# A model small enough for a test: the starter model if it comes with this build, else the goldens' tiny one.
-model=$(find "$prefix/share/pumice" -name starter.safetensors 2>/dev/null | head -n 1)
-[ -n "$model" ] || model=$(dirname "$0")/../goldens/sd1/sd1_tiny.safetensors
+# The examples make pictures of 20 steps: with a model of noise, whose steps are short.
+model=$(realpath "$(dirname "$0")/../goldens/sd1/sd1_tiny.safetensors")
 is_ppm() { # FILE: it begins as a PPM does, and has more than a few colours
     [ "$(head -c 2 "$1")" = P6 ] && [ "$(od -An -v -tu1 -w3 "$1" | sort -u | wc -l)" -gt 50 ]
 }
@@ -37,7 +36,6 @@ cmp out.ppm out-0.ppm
 
 echo "pkg-config, from a tree that was moved"
 mv "$prefix" "$work/moved"
-model=$(printf %s "$model" | sed "s|^$prefix|$work/moved|")
 PKG_CONFIG_PATH=$(dirname "$(find "$work/moved" -name pumice.pc)")
 export PKG_CONFIG_PATH
 # shellcheck disable=SC2046 # a list of words
@@ -51,7 +49,7 @@ unset LD_LIBRARY_PATH
 
 echo "the program"
 "$work/moved/bin/pumice" --version
-"$work/moved/bin/pumice" generate -q -m "$model" -p "a lighthouse at sunset" --seed 7 --steps 2 -o out.png
+"$work/moved/bin/pumice" generate -q -p "a lighthouse at sunset" --seed 7 --steps 2 -o out.png # with the starter model
 [ -s out.png ]
 
 echo "a plugin, as sdk/README.md writes it"

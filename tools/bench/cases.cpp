@@ -42,7 +42,7 @@ std::string describe(const GemmVariant& v) {
     return fmt::format("{} {}x{}", paths[static_cast<int>(v.path)], v.lanes_n, v.lanes_m);
 }
 std::string describe(const AttentionVariant& v) {
-    return fmt::format("{} queries x {}{}", v.rows, v.lanes, v.pair ? ", pairs" : "");
+    return fmt::format("{} queries x {}{}{}", v.rows, v.lanes, v.pair ? ", pairs" : "", v.handed ? ", handed" : "");
 }
 
 /// `run(graph, inputs, variant)` appends the product; `problem(graph, inputs)` is what it is about.
