@@ -105,8 +105,8 @@ TensorId activation(Graph&, TensorId x, Activation);
 /// beyond, padding, have slope 0.
 TensorId prelu(Graph&, TensorId x, const Weight& slopes);
 
-/// out = sum of weight[i] * x[i] (1 to 4 terms of one shape, f32; 8 where combines_eight), written to `out` if given, which may be one of the
-/// terms. add, subtract, scale and lerp are cases of it.
+/// out = sum of weight[i] * x[i] (1 to 4 terms of one shape, f32; 8 where combines_eight), written to `out` if given, which
+/// may be one of the terms. add, subtract, scale and lerp are cases of it.
 struct Term {
     TensorId x;
     float weight = 1;

@@ -79,8 +79,8 @@ sed -n '/^```cpp$/,/^```$/p' "$sdk/README.md" | sed '1d;$d' | cmp - "$sdk/exampl
 # shellcheck disable=SC2046 # a list of words
 "$cxx" -std=c++17 -Wall -Wextra -Werror -O2 -ffp-contract=off -fvisibility=hidden -shared -fPIC \
     $(pkg-config --cflags pumice-sdk) "$sdk/examples/my_pixels.cpp" -o "$XDG_DATA_HOME/pumice/plugins/my_pixels.so"
-"$work/moved/bin/pumice" upscale -q euler.png --upscaler my_pixels --scale 2 --precision exact -o large.png
-"$work/moved/bin/pumice" upscale -q euler.png --upscaler my_pixels --scale 2 --precision exact \
+"$work/moved/bin/pumice" upscale -q out.png --upscaler my_pixels --scale 2 --precision exact -o large.png
+"$work/moved/bin/pumice" upscale -q out.png --upscaler my_pixels --scale 2 --precision exact \
     --plugin-param upscaler.smoothness=0.1 -o sharper.png
 [ -s large.png ]
 if cmp -s large.png sharper.png; then echo "the parameter changed nothing" >&2; exit 1; fi

@@ -301,6 +301,23 @@ void layout(List& list) {
     });
 }
 
+/// Of the networks that upscale: a picture of 128x128 to four times that.
+void upscaling(List& list) {
+    const Shape picture{1, 128, 128, 4}, features{1, 128, 128, 64};
+    list.move("prelu", "upscale 128", text(features), [=](Graph& g, Inputs& in) {
+        const Weight slopes = in.vector(features.c);
+        return ops::prelu(g, in.activation(g, features), slopes);
+    });
+    list.move("pixel_shuffle", "upscale 128", "1x128x128x48 to 512", [](Graph& g, Inputs& in) {
+        return ops::pixel_shuffle(g, in.activation(g, {1, 128, 128, 48}), 4, 3);
+    });
+    list.move("pixel_unshuffle", "upscale 128", text(picture) + " to 64",
+              [=](Graph& g, Inputs& in) { return ops::pixel_unshuffle(g, in.activation(g, picture), 2, 3); });
+    list.move("resample", "upscale 128", text(picture) + " to 512, Lanczos", [=](Graph& g, Inputs& in) {
+        return ops::resample(g, in.activation(g, picture), 512, 512, ops::Resampling::lanczos);
+    });
+}
+
 void ends(List& list) {
     list.move("timestep_embedding", "unet 512", "2x320", [](Graph& g, Inputs& in) {
         return ops::timestep_embedding(g, in.f32(g, {1, 1, 1, 2}), 2, 320);
@@ -332,6 +349,7 @@ std::vector<Case> all_cases() {
     attentions(list);
     norms(list);
     layout(list);
+    upscaling(list);
     ends(list);
     return std::move(list.cases);
 }
