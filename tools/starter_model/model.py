@@ -4,6 +4,7 @@ Parameters are kept in fp32; the layers compute in the dtype of their input (bf1
 training, fp32 for reference). GroupNorm always has 32 groups; its eps is 1e-5 in the UNet's
 ResBlocks and output, 1e-6 in SpatialTransformer and in the autoencoder.
 """
+import copy
 import math
 
 import torch
@@ -340,35 +341,92 @@ class UNet(nn.Module):
         self.output_blocks = nn.ModuleList(outs)
         self.out = nn.ModuleList([GroupNorm(c, 1e-5), nn.Identity(), zero(Conv(c, 4, 3, padding=1))])
 
-    def forward(self, x, t, ctx):
-        f = torch.exp(torch.arange(self.ch // 2) * (-math.log(10000) / (self.ch // 2)))
-        a = t[:, None].float() * f
-        e = torch.cat([a.cos(), a.sin()], 1).to(x.dtype)
-        e = F.silu(self.time_embed[2](F.silu(self.time_embed[0](e))))
-        x = x.contiguous(memory_format=torch.channels_last)
-
-        def run(mods, h):
-            for m in mods:
-                if isinstance(m, ResBlock):
-                    h = m(h, e)
-                elif isinstance(m, SpatialTransformer):
-                    h = m(h, ctx)
-                elif isinstance(m, Upsample):
-                    h = m.conv(nearest2(h))
-                elif isinstance(m, Box):
-                    h = m.op(h)
-                else:
-                    h = m(h)
-            return h
-
-        h, skips = x, []
+    def forward(self, x, t, ctx, control=None):
+        """`control`: residuals of `ControlNet`, one for every skip and the middle's last."""
+        e = time_features(self.time_embed, t, self.ch, x.dtype)
+        h, skips = x.contiguous(memory_format=torch.channels_last), []
         for b in self.input_blocks:
-            h = run(b, h)
+            h = run_block(b, h, e, ctx)
             skips.append(h)
-        h = run(self.middle_block, h)
+        h = run_block(self.middle_block, h, e, ctx)
+        if control is not None:
+            h = h + control[-1]
+            skips = [s + r for s, r in zip(skips, control)]
         for b in self.output_blocks:
-            h = run(b, torch.cat([h, skips.pop()], 1))
+            h = run_block(b, torch.cat([h, skips.pop()], 1), e, ctx)
         return self.out[2](self.out[0](h, True))
+
+
+def time_features(time_embed, t, ch, dtype):
+    f = torch.exp(torch.arange(ch // 2) * (-math.log(10000) / (ch // 2)))
+    a = t[:, None].float() * f
+    e = torch.cat([a.cos(), a.sin()], 1).to(dtype)
+    return F.silu(time_embed[2](F.silu(time_embed[0](e))))
+
+
+def run_block(mods, h, e, ctx):
+    for m in mods:
+        if isinstance(m, ResBlock):
+            h = m(h, e)
+        elif isinstance(m, SpatialTransformer):
+            h = m(h, ctx)
+        elif isinstance(m, Upsample):
+            h = m.conv(nearest2(h))
+        elif isinstance(m, Box):
+            h = m.op(h)
+        else:
+            h = m(h)
+    return h
+
+
+# ------------------------------------------------------------------ ControlNet
+
+HINT_WIDTHS = (16, 16, 16, 16, 32, 32, 96)  # published: 16, 16, 32, 32, 96, 96, 256
+
+
+class ControlNet(nn.Module):
+    """The UNet's first half again, a hint picture added after its first convolution, and a 1x1
+    convolution from each of its places to the UNet's skips and middle. `unet`: copied at the start."""
+
+    def __init__(self, unet):
+        super().__init__()
+        self.ch = unet.ch
+        for name in ("time_embed", "input_blocks", "middle_block"):
+            setattr(self, name, copy.deepcopy(getattr(unet, name)))
+        layers, c = [], 3
+        for i, w in enumerate(HINT_WIDTHS + (self.ch,)):
+            layers += [Conv(c, w, 3, stride=2 if i in (2, 4, 6) else 1, padding=1), nn.Identity()]
+            c = w
+        self.input_hint_block = nn.ModuleList(layers[:-1])
+        widths = [b[-1].op.out_channels if isinstance(b[-1], Box) else b[0].out_layers[3].out_channels if isinstance(b[0], ResBlock)
+                  else b[0].out_channels for b in unet.input_blocks]
+        self.zero_convs = nn.ModuleList([nn.ModuleList([Conv(w, w, 1)]) for w in widths])
+        self.middle_block_out = nn.ModuleList([Conv(widths[-1], widths[-1], 1)])
+
+    def fresh(self):
+        """The layers that are no copy of the UNet's."""
+        return nn.ModuleList([self.input_hint_block, self.zero_convs, self.middle_block_out])
+
+    def features(self, hint):
+        """[n,3,8h,8w] in 0 to 1 to [n,ch,h,w]."""
+        h = hint.contiguous(memory_format=torch.channels_last)
+        convs = self.input_hint_block[::2]
+        for i, m in enumerate(convs):
+            h = m(h)
+            if i < len(convs) - 1:
+                h = F.silu(h)
+        return h
+
+    def forward(self, x, t, ctx, features):
+        """Residuals: one a skip, then the middle's."""
+        e = time_features(self.time_embed, t, self.ch, x.dtype)
+        h, out = x.contiguous(memory_format=torch.channels_last), []
+        for i, (b, z) in enumerate(zip(self.input_blocks, self.zero_convs)):
+            h = run_block(b, h, e, ctx)
+            if i == 0:
+                h = h + features
+            out.append(z[0](h))
+        return out + [self.middle_block_out[0](run_block(self.middle_block, h, e, ctx))]
 
 
 # ------------------------------------------------------------------ diffusion
@@ -378,14 +436,16 @@ def alphas_cumprod():
     return torch.cumprod(1 - beta, 0)
 
 
-def ddim(unet, ctx, uncond, noise, steps=20, cfg=4.5, dtype=torch.float32):
-    """Deterministic DDIM with guidance; returns latents (scaled by 0.18215)."""
+def ddim(unet, ctx, uncond, noise, steps=20, cfg=4.5, dtype=torch.float32, control=None, features=None):
+    """Deterministic DDIM with guidance; returns latents (scaled by 0.18215). With a ControlNet and its
+    hints' features, both halves of the guidance are controlled."""
     ac = alphas_cumprod().float()
     ts = torch.linspace(999, 0, steps + 1).round().long()[:-1]
     x, n = noise.clone(), noise.shape[0]
     c2 = torch.cat([uncond.expand(n, -1, -1), ctx]).to(dtype)
     for i, t in enumerate(ts.tolist()):
-        e = unet(torch.cat([x, x]).to(dtype), torch.full((2 * n,), t), c2).float()
+        x2, t2 = torch.cat([x, x]).to(dtype), torch.full((2 * n,), t)
+        e = unet(x2, t2, c2, None if control is None else control(x2, t2, c2, torch.cat([features, features]))).float()
         e = e[:n] + cfg * (e[n:] - e[:n])
         a, b = ac[t], ac[ts[i + 1]] if i + 1 < steps else torch.tensor(1.0)
         x0 = (x - (1 - a).sqrt() * e) / a.sqrt()
