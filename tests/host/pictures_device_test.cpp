@@ -3,6 +3,7 @@
 //   pumice generate --precision exact -p PROMPT --seed SEED OPTIONS… -o tests/pictures/starter/NAME.png
 #include <png.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -42,6 +43,38 @@ double psnr(const Pixels& a, const Pixels& b) {
     return mean == 0 ? 100 : 10 * std::log10(255 * 255 / mean);
 }
 
+/// Which pixels of a picture are white.
+std::vector<bool> white(const Pixels& picture) {
+    std::vector<bool> is(picture.rgb.size() / 3);
+    for (std::size_t i = 0; i < is.size(); ++i) is[i] = picture.rgb[3 * i] > 127;
+    return is;
+}
+
+/// The share of the white pixels of `of` that have one of `in` within `reach` pixels, each way.
+double share_near(const std::vector<bool>& of, const std::vector<bool>& in, int width, int reach) {
+    const int height = static_cast<int>(of.size()) / width;
+    double all = 0, near = 0;
+    for (int y = 0; y < height; ++y)
+        for (int x = 0; x < width; ++x) {
+            if (!of[static_cast<std::size_t>(y * width + x)]) continue;
+            bool found = false;
+            for (int v = std::max(0, y - reach); v <= std::min(height - 1, y + reach); ++v)
+                for (int u = std::max(0, x - reach); u <= std::min(width - 1, x + reach); ++u)
+                    found = found || in[static_cast<std::size_t>(v * width + u)];
+            ++all;
+            near += found;
+        }
+    return all == 0 ? 0 : near / all;
+}
+
+/// How well edges agree: the harmonic mean of precision and recall within two pixels.
+double agreement(const Pixels& made, const Pixels& wanted) {
+    const std::vector<bool> a = white(made), b = white(wanted);
+    const int width = static_cast<int>(made.width);
+    const double precision = share_near(a, b, width, 2), recall = share_near(b, a, width, 2);
+    return precision + recall == 0 ? 0 : 2 * precision * recall / (precision + recall);
+}
+
 struct Reference {
     const char* name;
     std::vector<std::string> options;
@@ -74,4 +107,30 @@ TEST_CASE("the starter model's pictures are the stored ones to 35 dB") {
         REQUIRE(made.status == 0);
         CHECK(psnr(read_png(folder.path() / "out.png"), stored) >= 35);
     }
+}
+
+TEST_CASE("a picture follows the edges that the starter's ControlNet is given") {
+    const TemporaryFolder folder;
+    const fs::path data = PUMICE_TEST_DATA, edges = data / "pictures" / "control" / "edges.png";
+    const fs::path model = data.parent_path() / "host" / "assets" / "starter_canny.safetensors";
+    const Pixels wanted = read_png(edges);
+    const auto edges_of_picture = [&](const std::string& name, std::vector<std::string> options) {
+        std::vector<std::string> arguments = {"generate", "-q", "-p", "a landscape", "--seed", "7", "--sampler", "ddim",
+                                              "--steps", "8", "--cfg", "4", "-o", name + ".png"};
+        arguments.insert(arguments.end(), options.begin(), options.end());
+        const Finished made = run({.arguments = arguments, .folder = folder.path()});
+        INFO(made.err);
+        REQUIRE(made.status == 0);
+        const Finished drawn = run({.arguments = {"preprocess", "canny", name + ".png", "-q", "-o", name + "-edges.png"},
+                                    .folder = folder.path()});
+        INFO(drawn.err);
+        REQUIRE(drawn.status == 0);
+        return read_png(folder.path() / (name + "-edges.png"));
+    };
+    const double off = agreement(edges_of_picture("off", {}), wanted);
+    const double on =
+        agreement(edges_of_picture("on", {"--control", "model=" + model.string() + ",image=" + edges.string()}), wanted);
+    INFO("edges agree to " << on << " with the control, " << off << " without");
+    CHECK(on > 0.6);
+    CHECK(off < 0.35);
 }
