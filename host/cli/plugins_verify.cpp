@@ -124,10 +124,13 @@ private:
             if (!why.empty()) report["failed"] = report["failed"].get<std::size_t>() + 1;
         }
         const auto failed = report["failed"].get<std::size_t>(), all = report["checks"].size();
-        if (lines)
+        if (lines) {
+            for (const Json& id : report["unchecked"])
+                fmt::print("not run {}: this version has no checks for it\n", id.get<std::string>());
             fmt::print("{} checks, {} failed\n", all, failed);
-        else
+        } else {
             fmt::print("{}\n", report.dump(2));
+        }
         if (failed == 0) return Done{};
         return host::PackageFailure(host::Refusal::conformance,
                                     fmt::format("{} of {} checks of {} failed", failed, all, context_.line.plugin));

@@ -39,6 +39,7 @@ Result<std::string> verify_plugin(const std::string& library, const pumice_verif
     nlohmann::ordered_json json = {{"plugins", nlohmann::json::array()}, {"checks", nlohmann::json::array()}};
     for (const plugins::Description& each : found.plugins) json["plugins"].push_back(plugins::to_json(each));
     for (const plugins::Checked& each : found.checks) json["checks"].push_back({{"check", each.name}, {"why", each.why}});
+    json["unchecked"] = found.unchecked;
     json["failed"] = found.failed();
     return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

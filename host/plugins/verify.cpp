@@ -53,6 +53,8 @@ private:
         } else if (json.contains("plugins") && to_.plugins.empty()) {
             for (const auto& each : json["plugins"])
                 if (auto description = description_from_json(each)) to_.plugins.push_back(*std::move(description));
+            for (const auto& each : json.value("unchecked", nlohmann::json::array()))
+                if (each.is_string()) to_.unchecked.push_back(one_line(each.get<std::string>()));
         } else if (json.contains("done")) {
             done_ = true;
         }

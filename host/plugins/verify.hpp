@@ -19,6 +19,7 @@ struct Checked {
 struct Verification {
     std::vector<Description> plugins;  ///< empty when it could not be loaded
     std::vector<Checked> checks;
+    std::vector<std::string> unchecked;  ///< extensions of the plugins' that there are no checks for: ids
     std::size_t failed() const;
 };
 

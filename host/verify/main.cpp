@@ -1,6 +1,6 @@
 // pumice_verify LIBRARY FROM: checks a plugin against what the SDK's headers say, and writes what comes of it to
 // descriptor 3, a JSON object a line: {"begin": 4, "check": NAME} before a check, {"end": 4, "why": TEXT} after it,
-// {"plugins": [...]} once they are known, {"done": true} at the end. Checks before FROM are not run: when one crashes,
+// {"plugins": [...], "unchecked": [EXTENSION...]} once they are known, {"done": true} at the end. Checks before FROM are not run: when one crashes,
 // this program is started again behind it (plugins/verify.cpp).
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -9,9 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -88,6 +90,16 @@ Why describe(Subject& subject) {
     return "";
 }
 
+/// The extensions that nothing below exercises.
+std::vector<std::string> unchecked(const Subject& subject) {
+    std::set<std::string> ids;
+    for (const plugins::Description& plugin : subject.plugins)
+        for (const std::string& id : plugin.extensions())
+            if (std::none_of(std::begin(kKinds), std::end(kKinds), [&](const Kind& kind) { return id == kind.extension; }))
+                ids.insert(id);
+    return {ids.begin(), ids.end()};
+}
+
 void run_all(const std::filesystem::path& file, int from) {
     const int output = catch_output();
     const ProcessState before;
@@ -98,7 +110,7 @@ void run_all(const std::filesystem::path& file, int from) {
         return write_line({{"done", true}});
     Json list = Json::array();
     for (const plugins::Description& each : subject.plugins) list.push_back(plugins::to_json(each));
-    write_line({{"plugins", std::move(list)}});
+    write_line({{"plugins", std::move(list)}, {"unchecked", unchecked(subject)}});
     for (const Check& check : library_checks(subject)) runner.run(check);
     for (std::uint32_t i = 0; i < subject.plugins.size(); ++i) {
         const Plugin plugin{subject, i};

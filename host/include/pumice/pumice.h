@@ -184,7 +184,8 @@ typedef struct pumice_verify_options {
 
 /* Holds a plugin's library against what the plugin interface asks of it, in processes of its own: for those who write
  * plugins. Failed checks are no error; *report is a JSON object with "plugins" (as in pumice_plugins_json), "checks"
- * ("check", "why") and "failed", their number. options may be NULL. The text goes with pumice_string_destroy.
+ * ("check", "why"), "failed", their number, and "unchecked", the extensions that there are no checks for. options may be
+ * NULL. The text goes with pumice_string_destroy.
  * PUMICE_NOT_FOUND for no such file. */
 PUMICE_API pumice_status pumice_plugin_verify(const char* library, const pumice_verify_options* options, char** report,
                                               pumice_error* error);
