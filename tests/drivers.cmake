@@ -105,7 +105,7 @@ pumice_add_driver_tests(bench COMMAND ${CMAKE_COMMAND} -DBENCH=$<TARGET_FILE:pum
 
 # Pairs of sampler and schedule that make a picture: one of seven, which has each sampler and each schedule. All of them:
 # sampler_sheet --model FILE.
-pumice_add_driver_tests(sampler_pairs COMMAND sampler_sheet --model ${CMAKE_CURRENT_SOURCE_DIR}/goldens/sd1/sd1_tiny.safetensors
+pumice_add_driver_tests(sampler_pairs FIRST COMMAND sampler_sheet --model ${CMAKE_CURRENT_SOURCE_DIR}/goldens/sd1/sd1_tiny.safetensors
   --every 7)
 
 # Pictures must agree to the byte between drivers.

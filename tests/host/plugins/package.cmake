@@ -14,5 +14,5 @@ if(TARGET pumice_sdk)
   set_tests_properties(unit/host_new_plugin PROPERTIES LABELS unit TIMEOUT ${PUMICE_TEST_TIMEOUT})
 endif()
 # The same, and a picture with each.
-pumice_add_driver_tests(new_plugin COMMAND ${CMAKE_CURRENT_LIST_DIR}/package_new_test.sh ${CMAKE_BINARY_DIR}
+pumice_add_driver_tests(new_plugin FIRST COMMAND ${CMAKE_CURRENT_LIST_DIR}/package_new_test.sh ${CMAKE_BINARY_DIR}
                                            ${CMAKE_C_COMPILER} ${CMAKE_SOURCE_DIR}/tests/goldens/sd1/sd1_tiny.safetensors)
