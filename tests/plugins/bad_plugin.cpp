@@ -185,7 +185,7 @@ PUMICE_SDK_EXPORT extern const pumice_plugin_entry_1 pumice_plugin_entry = {
 PUMICE_SDK_EXPORT int pumice_plugins_create(void) {
     std::abort();
 }
-PUMICE_SDK_EXPORT double atof(const char*) noexcept {
+PUMICE_SDK_EXPORT int rand(void) noexcept {
     std::abort();
 }
 #endif

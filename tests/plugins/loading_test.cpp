@@ -254,7 +254,7 @@ TEST_CASE("a plugin that exports the host's names does not take them over") {
     Folder folder({"clash"});
     const auto registry = make_registry(folder.options());
     CHECK(run_plainly(*make_sampler(*registry, "test_clash"), {3, 2, 1, 0}));
-    CHECK(std::atof("2.5") == 2.5);
+    CHECK(std::rand() >= 0);  // not the plugin's, which ends the program
 }
 
 TEST_CASE("a plugin that lets go of its library while it is used, or whose file goes, stays where it is") {
