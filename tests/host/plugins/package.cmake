@@ -6,6 +6,10 @@ pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
 target_link_libraries(pumice_package_tests PRIVATE PkgConfig::libarchive)
 add_test(NAME unit/host_packages COMMAND pumice_package_tests)
 set_tests_properties(unit/host_packages PROPERTIES LABELS unit TIMEOUT ${PUMICE_TEST_TIMEOUT})
+if(PUMICE_SANITIZE)
+  # As in tests/plugins: a plugin that crashes on purpose, without the sanitizer's own handler.
+  set_tests_properties(unit/host_packages PROPERTIES ENVIRONMENT ASAN_OPTIONS=handle_segv=0)
+endif()
 
 # Needs the SDK, and no device.
 if(TARGET pumice_sdk)
