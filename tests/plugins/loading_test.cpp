@@ -88,7 +88,7 @@ TEST_CASE("a broken plugin is listed with the reason, left out, and the host liv
     const auto registry = make_registry(folder.options());
     for (const auto& [fault, reason] : reasons) {
         INFO(fault);
-        const Found& plugin = found(*registry, folder.file(fault));
+        const Found plugin = found(*registry, folder.file(fault));
         CHECK(plugin.state == Found::State::broken);
         CHECK(plugin.reason == reason);
         CHECK_FALSE(has(registry->sampler_names(), "test_" + fault));
