@@ -3,6 +3,8 @@
 # the CMake package and through pkg-config, and makes pictures with both; then with the installed program, after the
 # whole tree was moved.
 set -eu
+# What builds Pumice is there; make may not be.
+export CMAKE_GENERATOR=Ninja
 build=$1 examples=$2 cc=$3 cxx=$4
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

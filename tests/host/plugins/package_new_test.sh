@@ -3,6 +3,8 @@
 # packs, signs, installs, lists, uses (with a MODEL, on the device that the environment chooses) and removes a plugin of
 # each kind with what was installed alone.
 set -eu
+# What builds Pumice is there; make may not be.
+export CMAKE_GENERATOR=Ninja
 build=$1 cc=$2 model=${3:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
