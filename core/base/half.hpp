@@ -52,4 +52,21 @@ constexpr std::uint16_t f32_to_bf16(float value) {
     return std::uint16_t((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
 }
 
+/// E4M3 without infinities (OCP 8-bit floating point, "E4M3"; PyTorch's float8_e4m3fn): bias 7, up to 448. Exact.
+constexpr float f8_e4m3_to_f32(std::uint8_t value) {
+    const std::uint32_t sign = std::uint32_t(value & 0x80u) << 24;
+    const std::uint32_t size = value & 0x7Fu;
+    if (size == 0x7F) return std::bit_cast<float>(sign | 0x7FC00000u);
+    if (size >= 8) return std::bit_cast<float>(sign | ((size << 20) + (120u << 23)));
+    if (size == 0) return std::bit_cast<float>(sign);
+    // Subnormal: 2^-9 * size. Shift the leading one into place.
+    const int shift = std::countl_zero(size) - 28;
+    return std::bit_cast<float>(sign | ((121u - std::uint32_t(shift)) << 23) | (((size << shift) & 7u) << 20));
+}
+
+/// E5M2: the upper half of an IEEE half. Exact.
+constexpr float f8_e5m2_to_f32(std::uint8_t value) {
+    return f16_to_f32(static_cast<std::uint16_t>(value << 8));
+}
+
 }  // namespace pumice

@@ -24,7 +24,7 @@ struct Axis {
 
 class Inference {
 public:
-    explicit Inference(const SafetensorsFile& file) : file_(file) {}
+    explicit Inference(const WeightFile& file) : file_(file) {}
 
     Result<UnetConfig> unet();
     Result<VaeConfig> vae();
@@ -42,7 +42,7 @@ private:
         return std::any_of(parts.begin(), parts.end(), [&](const char* p) { return file_.has_prefix(member + p); });
     }
 
-    const SafetensorsFile& file_;
+    const WeightFile& file_;
 };
 
 /// The size that most of the axes agree on, the smaller in a tie: so one misshapen tensor is found out by the others
@@ -265,7 +265,7 @@ bool same_shape(const std::vector<std::uint64_t>& expected, const std::vector<st
     return plain(expected) == plain(found);
 }
 
-Status check_tensors(const SafetensorsFile& file, const std::vector<TensorSpec>& specs) {
+Status check_tensors(const WeightFile& file, const std::vector<TensorSpec>& specs) {
     std::string first;
     std::size_t wrong = 0;
     for (const TensorSpec& spec : specs) {
@@ -282,7 +282,7 @@ Status check_tensors(const SafetensorsFile& file, const std::vector<TensorSpec>&
 }
 
 /// What shapes do not tell: from the metadata, else by the family's rules.
-Status apply_metadata(const SafetensorsFile& file, Sd1Config& config) {
+Status apply_metadata(const WeightFile& file, Sd1Config& config) {
     config.text.heads = config.text.width / 64;
     // Some checkpoints of v-prediction say so with an empty tensor.
     config.v_prediction = file.find("v_pred") != nullptr;
@@ -310,7 +310,7 @@ Status apply_metadata(const SafetensorsFile& file, Sd1Config& config) {
 
 }  // namespace
 
-Result<Sd1Config> sd1_config(const SafetensorsFile& file) {
+Result<Sd1Config> sd1_config(const WeightFile& file) {
     const Family family = recognize(file);
     if (family == Family::unknown) return Error{Code::unsupported, file.path() + ": holds no model of a known family"};
     if (family != Family::sd1)

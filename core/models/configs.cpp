@@ -113,6 +113,11 @@ void add_vae_levels(Specs& s, const std::string& name, const std::vector<VaeLeve
     }
 }
 
+/// "1 head", "2 heads".
+std::string counted(std::uint64_t n, const char* what) {
+    return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+}
+
 Error not_supported(const std::string& what) {
     return {Code::unsupported, what};
 }
@@ -148,13 +153,13 @@ Status check_levels(const std::string& name, const std::vector<VaeLevel>& levels
     return {};
 }
 
-bool any_name_contains(const SafetensorsFile& file, std::string_view part) {
+bool any_name_contains(const WeightFile& file, std::string_view part) {
     return std::any_of(file.tensors().begin(), file.tensors().end(),
                        [&](const StoredTensor& t) { return t.name.find(part) != std::string::npos; });
 }
 
 /// Of a file that has a UNet in the original naming.
-Family recognize_unet(const SafetensorsFile& file) {
+Family recognize_unet(const WeightFile& file) {
     if (file.has_prefix("model.diffusion_model.label_emb.")) return Family::sdxl;
     // The context's width tells the text encoder: 768 CLIP-L (and narrower, trained small), 1024 OpenCLIP-H.
     const StoredTensor* key = file.find("model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight");
@@ -204,7 +209,7 @@ const char* to_string(Family family) {
     return "unknown";
 }
 
-Family recognize(const SafetensorsFile& file) {
+Family recognize(const WeightFile& file) {
     const auto has = [&](std::string_view prefix) { return file.has_prefix(prefix); };
     if (has("model.diffusion_model.joint_blocks.")) return Family::sd3;
     if (has("model.diffusion_model.double_blocks.") || has("double_blocks.")) return Family::flux;
@@ -322,25 +327,24 @@ std::string describe(const UnetConfig& unet) {
         }
     widths.push_back(width);
     return fmt::format(
-        "UNet: {} channels, {} input and {} output blocks, {} of the input blocks with attention, {} heads, "
-        "context {}",
-        fmt::join(widths, "-"), unet.input_blocks.size(), unet.output_blocks.size(), attention, unet.heads,
-        unet.context_channels);
+        "UNet: {} channels, {} input and {} output blocks, {} of the input blocks with attention, {}, context {}",
+        fmt::join(widths, "-"), unet.input_blocks.size(), unet.output_blocks.size(), attention,
+        counted(unet.heads, "head"), unet.context_channels);
 }
 
 std::string describe(const VaeConfig& vae) {
     std::vector<std::uint32_t> widths;
     for (const VaeLevel& level : vae.down)
         if (!level.blocks.empty()) widths.push_back(level.blocks.back().out_channels);
-    return fmt::format(
-        "VAE: {} channels, {} blocks a level, latent of {} channels, 1/{} of the side, scaling factor {}",
-        fmt::join(widths, "-"), vae.down.empty() ? 0 : vae.down[0].blocks.size(), vae.latent_channels, vae.factor(),
-        vae.scaling_factor);
+    return fmt::format("VAE: {} channels, {} a level, latent of {}, 1/{} of the side, scaling factor {}",
+                       fmt::join(widths, "-"), counted(vae.down.empty() ? 0 : vae.down[0].blocks.size(), "block"),
+                       counted(vae.latent_channels, "channel"), vae.factor(), vae.scaling_factor);
 }
 
 std::string describe(const TextConfig& text) {
-    return fmt::format("Text encoder: {} wide, {} layers, {} heads, {} tokens, {} positions", text.width, text.layers,
-                       text.heads, text.vocabulary, text.positions);
+    return fmt::format("Text encoder: {} wide, {}, {}, {}, {}", text.width, counted(text.layers, "layer"),
+                       counted(text.heads, "head"), counted(text.vocabulary, "token"),
+                       counted(text.positions, "position"));
 }
 
 }  // namespace pumice

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "weights/safetensors.hpp"
+#include "weights/weight_file.hpp"
 #include "weights/weight_plan.hpp"
 
 namespace pumice {
@@ -32,7 +32,7 @@ enum class Family : std::uint8_t {
 };
 /// "Stable Diffusion 1.x".
 const char* to_string(Family);
-Family recognize(const SafetensorsFile&);
+Family recognize(const WeightFile&);
 
 inline constexpr std::string_view kUnetPrefix = "model.diffusion_model.";
 inline constexpr std::string_view kVaePrefix = "first_stage_model.";
@@ -132,7 +132,7 @@ std::vector<TensorSpec> expected_tensors(const Sd1Config&);
 /// `tiny_config`: see config_from_json).
 /// Code::unsupported names another family; Code::bad_format names the missing or misshapen tensor with the shape
 /// expected and the one found.
-Result<Sd1Config> sd1_config(const SafetensorsFile&);
+Result<Sd1Config> sd1_config(const WeightFile&);
 
 /// A geometry from the hyperparameters of the original configuration files:
 /// {"kind": "sd1", "prediction": "eps"|"v",

@@ -1,5 +1,9 @@
 #include "models/model.hpp"
 
+#include <utility>
+
+#include "weights/parts.hpp"
+
 namespace pumice {
 namespace {
 
@@ -7,19 +11,35 @@ namespace {
 constexpr std::uint64_t kWorkingBytes = std::uint64_t(640) << 20;
 
 Result<Tokenizer> tokenizer_for(const std::filesystem::path& model_file) {
-    const auto folder = model_file.parent_path();
     std::error_code ignored;
-    if (std::filesystem::exists(folder / "vocab.json", ignored) && std::filesystem::exists(folder / "merges.txt", ignored))
+    const auto folder =
+        std::filesystem::is_directory(model_file, ignored) ? model_file / "tokenizer" : model_file.parent_path();
+    if (std::filesystem::exists(folder / "vocab.json", ignored) &&
+        std::filesystem::exists(folder / "merges.txt", ignored))
         return Tokenizer::load(folder);
     return Tokenizer::embedded();
 }
 
+/// The model's file, with the parts that the options name from elsewhere.
+Result<WeightFile> open_with_parts(const std::filesystem::path& path, const ModelOptions& options) {
+    auto file = WeightFile::open(path);
+    for (const auto& [other, part] :
+         {std::pair(options.vae_file, ModelPart::vae), std::pair(options.text_encoder_file, ModelPart::text)}) {
+        if (!file || other.empty()) continue;
+        PUMICE_ASSIGN(const WeightFile opened, WeightFile::open(other));
+        file = with_part(*file, opened, part);
+    }
+    return file;
+}
+
 }  // namespace
 
-Precision default_precision(const Capabilities& caps) { return caps.storage_16bit ? Precision::fp16 : Precision::fp32; }
+Precision default_precision(const Capabilities& caps) {
+    return caps.storage_16bit ? Precision::fp16 : Precision::fp32;
+}
 
-Model::Model(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels, SafetensorsFile file,
-             Sd1Config config, Tokenizer tokenizer, const ModelOptions& options)
+Model::Model(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels, WeightFile file, Sd1Config config,
+             Tokenizer tokenizer, const ModelOptions& options)
     : device_(std::move(device)),
       kernels_(std::move(kernels)),
       file_(std::move(file)),
@@ -36,7 +56,7 @@ Model::Model(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernel
 
 Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels,
                                            const std::filesystem::path& path, const ModelOptions& options) {
-    PUMICE_ASSIGN(SafetensorsFile file, SafetensorsFile::open(path));
+    PUMICE_ASSIGN(WeightFile file, open_with_parts(path, options));
     PUMICE_ASSIGN(Sd1Config config, sd1_config(file));
     PUMICE_ASSIGN(Tokenizer tokenizer, tokenizer_for(path));
     if (options.memory_limit) device->allocator().set_limit(options.memory_limit);

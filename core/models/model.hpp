@@ -18,6 +18,7 @@ namespace pumice {
 struct ModelOptions {
     Precision precision = Precision::fp16;
     std::uint64_t memory_limit = 0;  ///< bytes for weights and activations together; 0: what the device reports as free
+    std::filesystem::path vae_file = {}, text_encoder_file = {};  ///< of other files; empty: the model's own
 };
 
 /// fp16 where the device has 16-bit storage, else fp32.
@@ -26,9 +27,9 @@ Precision default_precision(const Capabilities&);
 /// Not thread-safe: one request at a time.
 class Model {
 public:
-    /// Opens and checks a single-file SD 1.x checkpoint; weights go to the device at first use. Errors name the file
-    /// and, for a missing or misshapen tensor, the tensor. A vocab.json and merges.txt beside the file replace the
-    /// tokenizer that is built in.
+    /// Opens and checks an SD 1.x checkpoint of any format (weights/weight_file.hpp); weights go to the device at first
+    /// use. Errors name the file and, for a missing or misshapen tensor, the tensor. A vocab.json and merges.txt beside
+    /// the file, or in tokenizer/ of a folder, replace the tokenizer that is built in.
     static Result<std::unique_ptr<Model>> load(std::shared_ptr<Device>, std::shared_ptr<KernelCache>,
                                                const std::filesystem::path& file, const ModelOptions&);
     Model(const Model&) = delete;
@@ -36,7 +37,7 @@ public:
 
     const std::shared_ptr<Device>& device() const { return device_; }
     const std::shared_ptr<KernelCache>& kernels() const { return kernels_; }
-    const SafetensorsFile& file() const { return file_; }
+    const WeightFile& file() const { return file_; }
     const Sd1Config& config() const { return config_; }
     const Tokenizer& tokenizer() const { return tokenizer_; }
     Precision precision() const { return options_.precision; }
@@ -50,11 +51,10 @@ public:
     bool fits_at_once() const { return fits_at_once_; }
 
 private:
-    Model(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, SafetensorsFile, Sd1Config, Tokenizer,
-          const ModelOptions&);
+    Model(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, WeightFile, Sd1Config, Tokenizer, const ModelOptions&);
     std::shared_ptr<Device> device_;
     std::shared_ptr<KernelCache> kernels_;
-    SafetensorsFile file_;
+    WeightFile file_;
     Sd1Config config_;
     Tokenizer tokenizer_;
     ModelOptions options_;

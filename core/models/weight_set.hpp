@@ -8,15 +8,15 @@
 
 #include "graph/graph.hpp"
 #include "graph/weight.hpp"
-#include "weights/safetensors.hpp"
 #include "weights/upload.hpp"
+#include "weights/weight_file.hpp"
 
 namespace pumice {
 
 class WeightSet {
 public:
     /// `prefix` ends with a dot ("model.diffusion_model."). The file outlives the set.
-    WeightSet(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, const SafetensorsFile& file, std::string prefix);
+    WeightSet(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, const WeightFile& file, std::string prefix);
 
     bool has(const std::string& name) const;
     bool has_prefix(const std::string& prefix) const;
@@ -27,14 +27,14 @@ public:
     const Weight& geglu(Graph&, const std::string& name);
     const Weight& vector(Graph&, const std::string& name);
     const Weight& table(Graph&, const std::string& name);
-    const Weight* bias(Graph&, const std::string& name);        ///< null when the layer has none
+    const Weight* bias(Graph&, const std::string& name);  ///< null when the layer has none
     const Weight* geglu_bias(Graph&, const std::string& name);
 
     /// Waits until everything asked for is on the device.
     Status flush();
     /// Frees the device's copies; the next graph uploads again. No program that uses them may be run after.
     void release();
-    std::uint64_t file_bytes() const;    ///< of all tensors under the prefix
+    std::uint64_t file_bytes() const;  ///< of all tensors under the prefix
     std::uint64_t device_bytes() const;
 
 private:
@@ -42,7 +42,7 @@ private:
 
     std::shared_ptr<Device> device_;
     std::shared_ptr<KernelCache> kernels_;
-    const SafetensorsFile* file_;
+    const WeightFile* file_;
     std::string prefix_;
     std::unique_ptr<WeightStore> store_;
     std::map<std::string, Weight> loaded_;

@@ -12,25 +12,6 @@ namespace {
 // The reference implementation's limit; a full SD checkpoint has 0.15 MB.
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr std::size_t kMaxRank = 8;
-constexpr std::size_t kMaxPrinted = 160;
-
-struct TypeRow {
-    StoredType type;
-    const char* name;
-    std::size_t size;
-};
-constexpr TypeRow kTypes[] = {
-    {StoredType::f64, "F64", 8},         {StoredType::f32, "F32", 4},         {StoredType::f16, "F16", 2},
-    {StoredType::bf16, "BF16", 2},       {StoredType::f8_e4m3, "F8_E4M3", 1}, {StoredType::f8_e5m2, "F8_E5M2", 1},
-    {StoredType::f8_e8m0, "F8_E8M0", 1}, {StoredType::i64, "I64", 8},         {StoredType::i32, "I32", 4},
-    {StoredType::i16, "I16", 2},         {StoredType::i8, "I8", 1},           {StoredType::u64, "U64", 8},
-    {StoredType::u32, "U32", 4},         {StoredType::u16, "U16", 2},         {StoredType::u8, "U8", 1},
-    {StoredType::boolean, "BOOL", 1},
-};
-
-const TypeRow& row(StoredType type) {
-    return *std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeRow& r) { return r.type == type; });
-}
 
 /// A tensor as the header states it, before anything is checked against the file.
 struct Entry {
@@ -134,15 +115,6 @@ private:
     std::vector<std::uint64_t>* numbers_ = nullptr;
 };
 
-/// Bytes of a shape, or nothing when the number does not fit in 64 bits.
-std::optional<std::uint64_t> shape_bytes(std::span<const std::uint64_t> shape, std::size_t element) {
-    if (std::find(shape.begin(), shape.end(), 0u) != shape.end()) return 0;
-    std::uint64_t bytes = element;
-    for (const std::uint64_t n : shape)
-        if (__builtin_mul_overflow(bytes, n, &bytes)) return std::nullopt;
-    return bytes;
-}
-
 /// What is wrong with one entry on its own; empty: nothing.
 std::string check_entry(const Entry& e, std::uint64_t data_size) {
     if (!e.has_dtype) return "dtype is missing";
@@ -151,7 +123,7 @@ std::string check_entry(const Entry& e, std::uint64_t data_size) {
     const auto type = stored_type(e.dtype);
     if (!type) return fmt::format("unknown dtype '{}'", printable(e.dtype));
     if (e.offsets.size() != 2) return fmt::format("data_offsets has {} numbers instead of 2", e.offsets.size());
-    const auto bytes = shape_bytes(e.shape, size_of(*type));
+    const auto bytes = shape_bytes(e.shape, *type);
     if (!bytes) return fmt::format("shape {} overflows", shape_string(e.shape));
     const std::uint64_t begin = e.offsets[0], end = e.offsets[1];
     if (begin > end) return fmt::format("data_offsets [{}, {}] end before they begin", begin, end);
@@ -186,43 +158,7 @@ std::string check_layout(std::vector<Entry>& entries, std::uint64_t data_size) {
     return {};
 }
 
-bool by_name(const StoredTensor& t, std::string_view name) {
-    return t.name < name;
-}
-
 }  // namespace
-
-std::size_t size_of(StoredType type) {
-    return row(type).size;
-}
-
-const char* to_string(StoredType type) {
-    return row(type).name;
-}
-
-std::optional<StoredType> stored_type(std::string_view name) {
-    for (const TypeRow& r : kTypes)
-        if (name == r.name) return r.type;
-    return std::nullopt;
-}
-
-std::string shape_string(std::span<const std::uint64_t> shape) {
-    return fmt::format("[{}]", fmt::join(shape.begin(), shape.end(), ", "));
-}
-
-std::string printable(std::string_view text) {
-    std::string line(text);
-    if (text.size() > kMaxPrinted) {
-        const auto inside = [&](std::size_t i) { return (static_cast<unsigned char>(text[i]) & 0xc0) == 0x80; };
-        std::size_t head = kMaxPrinted / 2, tail = text.size() - kMaxPrinted / 2;
-        while (head > 0 && inside(head)) --head;  // no UTF-8 character is cut
-        while (tail < text.size() && inside(tail)) ++tail;
-        line = std::string(text.substr(0, head)) + "..." + std::string(text.substr(tail));
-    }
-    for (char& c : line)
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-    return line;
-}
 
 Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> file, const std::string& file_name) {
     const auto bad = [&](const std::string& why) { return Error{Code::bad_format, file_name + ": " + why}; };
@@ -259,27 +195,12 @@ Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> file, con
     return header;
 }
 
-Result<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path& path) {
-    PUMICE_ASSIGN(MappedFile file, MappedFile::open(path));
-    PUMICE_ASSIGN(SafetensorsHeader header, parse_safetensors(file.bytes(), path.string()));
-    return SafetensorsFile(std::move(file), std::move(header));
-}
-
-const StoredTensor* SafetensorsFile::find(std::string_view name) const {
-    const auto at = std::lower_bound(tensors().begin(), tensors().end(), name, by_name);
-    return at != tensors().end() && at->name == name ? &*at : nullptr;
-}
-
-Result<const StoredTensor*> SafetensorsFile::tensor(std::string_view name) const {
-    if (const StoredTensor* t = find(name)) return t;
-    return Error{Code::bad_format, fmt::format("{}: tensor '{}' is missing", path(), printable(name))};
-}
-
-std::span<const StoredTensor> SafetensorsFile::with_prefix(std::string_view prefix) const {
-    const auto begin = std::lower_bound(tensors().begin(), tensors().end(), prefix, by_name);
-    const auto end =
-        std::partition_point(begin, tensors().end(), [&](const StoredTensor& t) { return t.name.starts_with(prefix); });
-    return {begin, end};
+Result<WeightFile> open_safetensors(std::shared_ptr<const MappedFile> file) {
+    PUMICE_ASSIGN(SafetensorsHeader header, parse_safetensors(file->bytes(), file->path().string()));
+    WeightContents contents{FileFormat::safetensors,   file->path(), std::move(header.metadata),
+                            std::move(header.tensors), {},           {}};
+    contents.files.push_back(std::move(file));
+    return WeightFile::create(std::move(contents));
 }
 
 }  // namespace pumice

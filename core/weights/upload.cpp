@@ -1,6 +1,7 @@
 #include "weights/upload.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <system_error>
 
@@ -21,27 +22,6 @@ constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t multiple) {
     return (n + multiple - 1) / multiple * multiple;
 }
 
-/// Element i of bytes of any alignment.
-template <class T>
-T element(std::span<const std::byte> data, std::uint64_t i) {
-    T value;
-    std::memcpy(&value, data.data() + i * sizeof(T), sizeof(T));
-    return value;
-}
-
-float as_f32(const StoredTensor& t, std::uint64_t i) {
-    switch (t.dtype) {
-        case StoredType::f64:
-            return static_cast<float>(element<double>(t.data, i));
-        case StoredType::f16:
-            return f16_to_f32(element<std::uint16_t>(t.data, i));
-        case StoredType::bf16:
-            return bf16_to_f32(element<std::uint16_t>(t.data, i));
-        default:
-            return element<float>(t.data, i);
-    }
-}
-
 /// The element of a vector in the file that stands at place i on the device (graph/weight.hpp: v0 v1 g0 g1 | …).
 std::uint64_t vector_source(const Weight& w, std::uint64_t i) {
     if (!w.geglu) return i;
@@ -50,21 +30,41 @@ std::uint64_t vector_source(const Weight& w, std::uint64_t i) {
 
 void fill_vector(const StoredTensor& t, const Weight& w, std::byte* to, std::uint64_t begin, std::uint64_t end) {
     for (std::uint64_t i = begin / 4; i < end / 4; ++i) {
-        const float value = i < w.n ? as_f32(t, vector_source(w, i)) : 0.0f;
+        float value = 0;
+        if (i < w.n) read_f32(t, vector_source(w, i), {&value, 1});
         std::memcpy(to + (i * 4 - begin), &value, 4);
     }
 }
 
-/// The file's bytes, or f64 as f32.
-void fill_plain(const StoredTensor& t, std::byte* to, std::uint64_t begin, std::uint64_t end) {
-    if (t.dtype != StoredType::f64) {
+/// Whether a tensor's bytes are those of the weight.
+bool is_as_stored(const StoredTensor& t, const Weight& w) {
+    return size_of(t.dtype) == size_of(w.dtype) && !is_quantized(t.dtype);
+}
+
+/// The file's bytes, or its elements in the weight's type.
+void fill_plain(const StoredTensor& t, const Weight& w, std::byte* to, std::uint64_t begin, std::uint64_t end) {
+    if (is_as_stored(t, w)) {
         std::memcpy(to, t.data.data() + begin, end - begin);
         return;
     }
-    for (std::uint64_t i = begin / 4; i < end / 4; ++i) {
-        const float value = as_f32(t, i);
-        std::memcpy(to + (i * 4 - begin), &value, 4);
+    std::array<float, 1024> values;
+    const std::uint64_t size = size_of(w.dtype), last = end / size;
+    for (std::uint64_t i = begin / size; i < last;) {
+        const std::span<float> now(values.data(), std::min<std::uint64_t>(values.size(), last - i));
+        read_f32(t, i, now);
+        for (const float value : now) {
+            const std::uint16_t half = f32_to_f16(value);
+            std::memcpy(to + (i * size - begin), size == 4 ? static_cast<const void*>(&value) : &half, size);
+            ++i;
+        }
     }
+}
+
+/// The bytes of the file that elements [begin, end) of a tensor come from, no neighbour's block among them.
+std::span<const std::byte> source_bytes(const StoredTensor& t, std::uint64_t begin, std::uint64_t end) {
+    const std::uint64_t block = block_elements(t.dtype), bytes = size_of(t.dtype);
+    const std::uint64_t from = begin / block * bytes, to = end / block * bytes;
+    return t.data.subspan(from, to - from);
 }
 
 }  // namespace
@@ -237,7 +237,7 @@ Status WeightStore::load_plain(const Weight& w, std::uint64_t size, const Fill& 
     return mapped ? w.range.buffer->flush(w.range.offset, size) : Status{};
 }
 
-Result<Weight> WeightStore::load(const SafetensorsFile& file, std::string_view name, WeightUse use) {
+Result<Weight> WeightStore::load(const WeightFile& file, std::string_view name, WeightUse use) {
     PUMICE_ASSIGN(const StoredTensor* const t, file.tensor(name));
     auto planned = planned_weight(*t, use);
     if (!planned) return Error{planned.error().code, file.path() + ": " + planned.error().message};
@@ -249,15 +249,15 @@ Result<Weight> WeightStore::load(const SafetensorsFile& file, std::string_view n
                                  printable(name), size, limit)};
     PUMICE_ASSIGN(w.range, allocate(size));
 
-    file.file().will_need(t->data);
-    const std::uint64_t element = size_of(t->dtype), staged = size_of(w.dtype);
+    file.will_need(t->data);
+    const std::uint64_t staged = size_of(w.dtype);
     const Fill fill = [&](std::byte* to, std::uint64_t begin, std::uint64_t end) {
         if (w.layout == WeightLayout::vector) {
             fill_vector(*t, w, to, begin, end);
-            if (end == size) file.file().done_with(t->data);
+            if (end == size) file.done_with(t->data);
         } else {
-            fill_plain(*t, to, begin, end);
-            file.file().done_with(t->data.subspan(begin / staged * element, (end - begin) / staged * element));
+            fill_plain(*t, w, to, begin, end);
+            file.done_with(source_bytes(*t, begin / staged, end / staged));
         }
     };
     if (w.layout == WeightLayout::packed)

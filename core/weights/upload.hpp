@@ -14,7 +14,7 @@
 #include "graph/weight.hpp"
 #include "kernels/kernel.hpp"
 #include "vulkan/device.hpp"
-#include "weights/safetensors.hpp"
+#include "weights/weight_file.hpp"
 #include "weights/weight_plan.hpp"
 
 namespace pumice {
@@ -27,8 +27,8 @@ struct WeightStoreOptions {
 /// The weights of one model part. A tensor's bytes are read once, from the mapped file into a staging slot, while the
 /// device repacks the slot before; or straight into device memory that the host sees, where no repacking is needed.
 /// Pages of the file that have been read are given back, so host memory stays at the two slots whatever the file's
-/// size. F32, F16 and BF16 keep their type; F64 becomes f32; vectors become f32. Not thread-safe. The Weights hold
-/// their memory alive, so the store may go before them.
+/// size. F32, F16 and BF16 keep their type; F64 becomes f32, the 8-bit floats and blocks of GGUF f16; vectors become
+/// f32. Not thread-safe. The Weights hold their memory alive, so the store may go before them.
 class WeightStore {
 public:
     WeightStore(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, const WeightStoreOptions& = {});
@@ -39,7 +39,7 @@ public:
     /// Queues a tensor; it is on the device after flush(). Code::bad_format names a missing tensor or one whose shape
     /// does not suit the use, Code::unsupported one of another element type, Code::missing_feature one that is larger
     /// than the device binds; memory and device errors as they come.
-    Result<Weight> load(const SafetensorsFile&, std::string_view name, WeightUse);
+    Result<Weight> load(const WeightFile&, std::string_view name, WeightUse);
     /// Waits until all that was queued is on the device, and frees the staging slots. After an error the weights queued
     /// since the last flush hold nothing of use.
     Status flush();

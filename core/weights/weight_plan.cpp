@@ -61,6 +61,19 @@ Result<Weight> planned_weight(const StoredTensor& t, WeightUse use) {
             w.dtype = DType::f32;
             break;
         case StoredType::f16:
+        // Every value of the 8-bit types is a half. Of blocks, halves keep more than the quantization left.
+        case StoredType::f8_e4m3:
+        case StoredType::f8_e5m2:
+        case StoredType::q4_0:
+        case StoredType::q4_1:
+        case StoredType::q5_0:
+        case StoredType::q5_1:
+        case StoredType::q8_0:
+        case StoredType::q2_k:
+        case StoredType::q3_k:
+        case StoredType::q4_k:
+        case StoredType::q5_k:
+        case StoredType::q6_k:
             w.dtype = DType::f16;
             break;
         case StoredType::bf16:
@@ -68,7 +81,7 @@ Result<Weight> planned_weight(const StoredTensor& t, WeightUse use) {
             break;
         default:
             return Error{Code::unsupported,
-                         fmt::format("tensor '{}' has elements of type {}; F32, F16 and BF16 can be used",
+                         fmt::format("tensor '{}' has elements of type {}, which no weight of a network has",
                                      printable(t.name), to_string(t.dtype))};
     }
     if (use == WeightUse::table) {

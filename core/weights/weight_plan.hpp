@@ -5,7 +5,7 @@
 
 #include "base/result.hpp"
 #include "graph/weight.hpp"
-#include "weights/safetensors.hpp"
+#include "weights/stored_tensor.hpp"
 
 namespace pumice {
 

@@ -84,7 +84,7 @@ constexpr std::string_view kUpscale = R"(Make a picture larger.
   pumice upscale PICTURE --upscaler lanczos --scale 2 [options]
 
   PICTURE                 a PNG file; its alpha is kept
-  -m, --model FILE        weights of a network (.safetensors): ESRGAN, Real-ESRGAN and their kin
+  -m, --model FILE        weights of a network (.safetensors, .pth): ESRGAN, Real-ESRGAN and their kin
       --upscaler NAME     {upscalers}
                           by default the first that the model is for
       --scale FACTOR      each side times that, 1/16 to 64, whatever the model's own factor; by default that

@@ -6,14 +6,14 @@
 #include "base/hash.hpp"
 #include "engine/abi.hpp"
 #include "models/configs.hpp"
-#include "weights/safetensors.hpp"
+#include "weights/weight_file.hpp"
 
 namespace pumice {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json dtypes(const SafetensorsFile& file) {
+Json dtypes(const WeightFile& file) {
     std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> sums;  // tensors, bytes
     for (const StoredTensor& tensor : file.tensors()) {
         auto& [tensors, bytes] = sums[to_string(tensor.dtype)];
@@ -25,14 +25,14 @@ Json dtypes(const SafetensorsFile& file) {
     return json;
 }
 
-std::uint64_t parameters(const SafetensorsFile& file, std::string_view prefix) {
+std::uint64_t parameters(const WeightFile& file, std::string_view prefix) {
     std::uint64_t sum = 0;
     for (const StoredTensor& tensor : file.tensors())
         if (tensor.name.starts_with(prefix)) sum += tensor.elements();
     return sum;
 }
 
-Json geometry(const SafetensorsFile& file, const Sd1Config& config) {
+Json geometry(const WeightFile& file, const Sd1Config& config) {
     const UnetConfig& unet = config.unet;
     const VaeConfig& vae = config.vae;
     const TextConfig& text = config.text;
@@ -64,7 +64,7 @@ Json geometry(const SafetensorsFile& file, const Sd1Config& config) {
 }
 
 /// A file of another family has no geometry; that it is one is worth a report, not an error.
-Result<Json> geometry_or_null(const SafetensorsFile& file, Family family) {
+Result<Json> geometry_or_null(const WeightFile& file, Family family) {
     if (family != Family::sd1) return Json(nullptr);
     auto config = sd1_config(file);
     if (!config && config.error().code == Code::unsupported) return Json(nullptr);
@@ -73,7 +73,7 @@ Result<Json> geometry_or_null(const SafetensorsFile& file, Family family) {
 }
 
 Result<std::string> inspect(const char* path) {
-    PUMICE_ASSIGN(const SafetensorsFile file, SafetensorsFile::open(path));
+    PUMICE_ASSIGN(const WeightFile file, WeightFile::open(path));
     const Family family = recognize(file);
     PUMICE_ASSIGN(Json shape, geometry_or_null(file, family));
     PUMICE_ASSIGN(const std::string digest, sha256_file(path));

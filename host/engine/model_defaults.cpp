@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-
 namespace pumice {
 namespace {
 
@@ -57,9 +56,8 @@ private:
 
 }  // namespace
 
-Result<ModelDefaults> model_defaults(const SafetensorsFile& file, const Sd1Config& config,
-                                     const std::string& file_name, std::span<const std::string> samplers,
-                                     std::span<const std::string> schedules) {
+Result<ModelDefaults> model_defaults(const WeightFile& file, const Sd1Config& config, const std::string& file_name,
+                                     std::span<const std::string> samplers, std::span<const std::string> schedules) {
     ModelDefaults values;
     const std::uint32_t channels = config.unet.model_channels;
     values.width = values.height = channels >= 320 ? 512 : channels >= 128 ? 256 : 128;

@@ -7,7 +7,7 @@
 
 #include "base/result.hpp"
 #include "models/configs.hpp"
-#include "weights/safetensors.hpp"
+#include "weights/weight_file.hpp"
 
 namespace pumice {
 
@@ -23,7 +23,7 @@ struct ModelDefaults {
 /// Without it the size follows from the UNet's width: 512 for Stable Diffusion 1.5's 320 channels and more, 256 from
 /// 128 on, 128 below. A network is trained at one size and makes poor pictures far from it, and small ones learn small
 /// pictures.
-Result<ModelDefaults> model_defaults(const SafetensorsFile&, const Sd1Config&, const std::string& file_name,
+Result<ModelDefaults> model_defaults(const WeightFile&, const Sd1Config&, const std::string& file_name,
                                      std::span<const std::string> samplers, std::span<const std::string> schedules);
 
 }  // namespace pumice

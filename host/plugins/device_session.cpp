@@ -160,7 +160,7 @@ const pumice_host_weights_1& DeviceSession::weights_extension() {
                 auto& files = of(host).files_;
                 if (files.size() >= kMostFiles)
                     return wrong(fmt::format("pumice.weights/1: more than {} files", kMostFiles));
-                PUMICE_ASSIGN(SafetensorsFile file, SafetensorsFile::open(path));
+                PUMICE_ASSIGN(pumice::WeightFile file, pumice::WeightFile::open(path));
                 files.push_back(std::make_unique<WeightFile>(std::move(file), of(host).services_));
                 *opened = static_cast<pumice_weight_file>(files.size());
                 return {};

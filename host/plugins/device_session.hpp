@@ -17,7 +17,7 @@
 #include "pumice/sdk/ext/kernel.h"
 #include "pumice/sdk/ext/weights.h"
 #include "vulkan/device.hpp"
-#include "weights/safetensors.hpp"
+#include "weights/weight_file.hpp"
 
 namespace pumice::plugins {
 
@@ -74,10 +74,10 @@ public:
 
 private:
     struct WeightFile {
-        WeightFile(SafetensorsFile opened, const DeviceServices& services)
+        WeightFile(pumice::WeightFile opened, const DeviceServices& services)
             : file(std::move(opened)), set(services.device, services.kernels, file, "") {}
         WeightFile(const WeightFile&) = delete;
-        SafetensorsFile file;
+        pumice::WeightFile file;
         WeightSet set;  ///< points at the file
     };
     struct WeightUseOf {

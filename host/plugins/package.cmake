@@ -1,6 +1,5 @@
 # Packages of plugins, a part of what the program needs beside the engine: libarchive reads and writes them, libsodium
 # signs them.
-pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(libsodium REQUIRED IMPORTED_TARGET libsodium)
 
 # What `pumice plugins new` writes.

@@ -1,4 +1,5 @@
-// A safetensors file of any bytes: the parser, the geometry inferred from its tensors, and the plan of each as a weight.
+// A safetensors file of any bytes: the parser, the geometry inferred from its tensors, and the plan of each as a
+// weight.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -65,7 +66,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     check_tensors(*header, size);
     if (!memory.write(data, size)) return 0;
-    const auto file = SafetensorsFile::open(memory.path);
+    const auto file = WeightFile::open(memory.path);
     require(static_cast<bool>(file), "a file parses as its bytes do");
     if (const auto config = sd1_config(*file); !config) check_message(config.error(), memory.path);
     return 0;

@@ -193,8 +193,8 @@ TEST_CASE("files that cannot be read or written are told") {
     const std::string base = folder.path().string();
     check_fails(run_pumice(generate(folder.path() / "none.safetensors", {"-q", "-o", base + "/a.png"})), 3,
                 "there is no model file " + base + "/none.safetensors", folder.path());
-    check_fails(run_pumice(generate(folder.path(), {"-q", "-o", base + "/a.png"})), 4,
-                base + ": is a folder, not a file", folder.path());
+    check_fails(run_pumice(generate(folder.path(), {"-q", "-o", base + "/a.png"})), 5,
+                base + ": a folder without model_index.json: no model of diffusers", folder.path());
 
     check_fails(run_pumice(generate(tiny_checkpoint(), {"-q", "-o", "/dev/full"})), 4,
                 "cannot write /dev/full: the disk is full (No space left on device); make room, or choose another");

@@ -17,8 +17,8 @@ namespace {
 const std::string kTiny = PUMICE_TEST_DATA "/goldens/sd1/sd1_tiny.safetensors";
 
 /// A checkpoint of the given tensors whose data is a hole in the file: of any size, at no cost.
-SafetensorsFile sparse_file(const TemporaryFolder& folder, const std::vector<TensorSpec>& specs,
-                            const std::string& metadata = "") {
+WeightFile sparse_file(const TemporaryFolder& folder, const std::vector<TensorSpec>& specs,
+                       const std::string& metadata = "") {
     std::string header = metadata.empty() ? "{" : "{\"__metadata__\":" + metadata;
     std::uint64_t end = 0;
     for (const TensorSpec& t : specs) {
@@ -32,7 +32,7 @@ SafetensorsFile sparse_file(const TemporaryFolder& folder, const std::vector<Ten
     const auto path = folder / "m.safetensors";
     test::write_file(path, test::raw_file(header, ""));
     std::filesystem::resize_file(path, 8 + header.size() + end);
-    auto file = SafetensorsFile::open(path);
+    auto file = WeightFile::open(path);
     if (!file) FAIL(file.error().message);
     return *std::move(file);
 }
@@ -71,7 +71,7 @@ const std::string kSmall = R"({"unet":{"model_channels":64,"channel_mult":[1,2],
 }  // namespace
 
 TEST_CASE("the geometry of the tiny SD 1 checkpoint", "[models]") {
-    const auto file = SafetensorsFile::open(kTiny);
+    const auto file = WeightFile::open(kTiny);
     REQUIRE(file);
     CHECK(recognize(*file) == Family::sd1);
     const auto config = sd1_config(*file);
@@ -108,7 +108,7 @@ TEST_CASE("the geometry of the tiny SD 1 checkpoint", "[models]") {
           "UNet: 32-32-64 channels, 6 input and 6 output blocks, 2 of the input blocks with "
           "attention, 8 heads, context 16");
     CHECK(describe(config->vae) ==
-          "VAE: 32-32-32-64 channels, 1 blocks a level, latent of 4 channels, 1/8 of the side, scaling factor 0.18215");
+          "VAE: 32-32-32-64 channels, 1 block a level, latent of 4 channels, 1/8 of the side, scaling factor 0.18215");
     CHECK(describe(config->text) == "Text encoder: 16 wide, 3 layers, 2 heads, 49408 tokens, 77 positions");
 }
 

@@ -69,7 +69,7 @@ TEST_CASE("a sound safetensors file", "[weights]") {
 TEST_CASE("tensors are found by name", "[weights]") {
     const test::TemporaryFolder folder;
     test::write_file(folder / "m.safetensors", sound());
-    const auto file = SafetensorsFile::open(folder / "m.safetensors");
+    const auto file = WeightFile::open(folder / "m.safetensors");
     REQUIRE(file);
     REQUIRE(file->find("b"));
     CHECK(file->find("b")->data[0] == std::byte{'1'});
@@ -82,7 +82,7 @@ TEST_CASE("tensors are found by name", "[weights]") {
     const auto missing = file->tensor("c\nd");
     REQUIRE_FALSE(missing);
     CHECK(missing.error().message == (folder / "m.safetensors").string() + ": tensor 'c?d' is missing");
-    CHECK_FALSE(SafetensorsFile::open(folder / "absent"));
+    CHECK_FALSE(WeightFile::open(folder / "absent"));
 }
 
 TEST_CASE("every dtype has its size", "[weights]") {

@@ -127,7 +127,7 @@ TEST_CASE("weights are packed as the kernels read them", "[weights]") {
         builder.add(c.name, c.dtype, c.shape, data[c.name]);
     }
     test::write_file(folder / "w", builder.build());
-    const SafetensorsFile file = value_of(SafetensorsFile::open(folder / "w"));
+    const WeightFile file = value_of(WeightFile::open(folder / "w"));
 
     // One slot for all; slots that each tensor fills several times; and some in between.
     for (const std::uint64_t slot : {std::uint64_t(16) << 20, std::uint64_t(4096), std::uint64_t(100'000)}) {
@@ -170,7 +170,7 @@ TEST_CASE("vectors become f32, padded and interleaved where their weight is", "[
                                        .add("F64", "F64", shape, f64)
                                        .add("five", "F32", {5}, five)
                                        .build());
-    const SafetensorsFile file = value_of(SafetensorsFile::open(folder / "w"));
+    const WeightFile file = value_of(WeightFile::open(folder / "w"));
     WeightStore store(test::gpu().device, shared_kernels());
     const auto floats = [&](const char* name, WeightUse use) {
         const Weight w = value_of(store.load(file, name, use));
@@ -197,7 +197,7 @@ TEST_CASE("tables keep their rows, and double precision becomes single", "[weigh
     const std::vector<double> f64{1, 0.5, -3, 1e-3, 2, 4, 8, 16};
     test::write_file(folder / "w",
                      FileBuilder().add("table", "F16", {1000, 12}, table).add("f64", "F64", {2, 4}, f64).build());
-    const SafetensorsFile file = value_of(SafetensorsFile::open(folder / "w"));
+    const WeightFile file = value_of(WeightFile::open(folder / "w"));
     WeightStore store(test::gpu().device, shared_kernels(), {.slot_bytes = 4096});
     const Weight w = value_of(store.load(file, "table", WeightUse::table));
     const Weight d = value_of(store.load(file, "f64", WeightUse::linear));
@@ -232,7 +232,7 @@ TEST_CASE("a table beyond the device's binding limit is uploaded whole", "[weigh
             f.write(pattern(width, 4, static_cast<std::uint32_t>(row)).data(), width * 4);
         }
     }
-    const SafetensorsFile file = value_of(SafetensorsFile::open(folder / "w"));
+    const WeightFile file = value_of(WeightFile::open(folder / "w"));
     WeightStore store(test::gpu().device, shared_kernels());
     const Weight w = value_of(store.load(file, "t", WeightUse::table));
     check(store.flush());
@@ -252,14 +252,14 @@ TEST_CASE("what cannot be a weight is named", "[weights]") {
     const TemporaryFolder folder;
     test::write_file(folder / "w", FileBuilder()
                                        .add("ids", "I64", {1, 4}, std::string(32, 'x'))
-                                       .add("fp8", "F8_E4M3", {4, 4}, std::string(16, 'x'))
+                                       .add("e8m0", "F8_E8M0", {4, 4}, std::string(16, 'x'))
                                        .add("matrix", "F16", {4, 6}, std::string(48, 'x'))
                                        .add("vector", "F16", {12}, std::string(24, 'x'))
                                        .add("kernel", "F16", {4, 4, 3, 3}, std::string(288, 'x'))
                                        .add("cube", "F16", {2, 2, 2}, std::string(16, 'x'))
                                        .add("none", "F16", {0, 4}, std::string())
                                        .build());
-    const SafetensorsFile file = value_of(SafetensorsFile::open(folder / "w"));
+    const WeightFile file = value_of(WeightFile::open(folder / "w"));
     WeightStore store(test::gpu().device, shared_kernels());
     const auto refused = [&](const char* name, WeightUse use, Code code, const std::string& part) {
         const auto weight = store.load(file, name, use);
@@ -271,7 +271,7 @@ TEST_CASE("what cannot be a weight is named", "[weights]") {
     };
     refused("absent", WeightUse::linear, Code::bad_format, "is missing");
     refused("ids", WeightUse::linear, Code::unsupported, "elements of type I64");
-    refused("fp8", WeightUse::linear, Code::unsupported, "elements of type F8_E4M3");
+    refused("e8m0", WeightUse::linear, Code::unsupported, "elements of type F8_E8M0");
     refused("vector", WeightUse::linear, Code::bad_format, "has shape [12], but [n, k]");
     refused("matrix", WeightUse::vector, Code::bad_format, "has shape [4, 6], but [n] is needed");
     refused("matrix", WeightUse::geglu, Code::bad_format, "multiple of 8");
@@ -294,7 +294,7 @@ TEST_CASE("weights hold their memory, and nothing else does", "[weights]") {
     FileBuilder builder;
     for (int i = 0; i < 20; ++i) builder.add(fmt::format("t{}", i), "F16", {256, 1024}, pattern(256 * 1024, 2, 1));
     test::write_file(folder / "w", builder.build());
-    const SafetensorsFile file = value_of(SafetensorsFile::open(folder / "w"));
+    const WeightFile file = value_of(WeightFile::open(folder / "w"));
     const auto before = device->allocator().statistics();
     std::vector<Weight> weights;
     {
@@ -323,7 +323,7 @@ TEST_CASE("a device that is full says so", "[weights]") {
     FileBuilder builder;
     for (int i = 0; i < 4; ++i) builder.add(fmt::format("t{}", i), "F32", {1024, 1024}, pattern(1024 * 1024, 4, 1));
     test::write_file(folder / "w", builder.build());
-    const SafetensorsFile file = value_of(SafetensorsFile::open(folder / "w"));
+    const WeightFile file = value_of(WeightFile::open(folder / "w"));
     WeightStore store(device, std::make_shared<KernelCache>(device));
     std::vector<Weight> weights;
     Code code = Code::internal;
@@ -359,7 +359,7 @@ void check_host_memory(std::uint64_t megabytes, std::uint64_t allowed) {
     }
     const auto device = test::fresh_device();
     const auto kernels = std::make_shared<KernelCache>(device);
-    const SafetensorsFile file = value_of(SafetensorsFile::open(path));
+    const WeightFile file = value_of(WeightFile::open(path));
     std::vector<Weight> weights;
     WeightStore store(device, kernels);
     // Twice, so that what the first upload leaves (pipelines, pools) is there before the count begins.
