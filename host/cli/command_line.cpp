@@ -54,6 +54,8 @@ struct Generate : Parser {
           config(add(*app, "--config")),
           params{app->add_option("--plugin-param")->expected(1)->type_size(1)->take_all()} {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
+                                          {"--vae", "--vae"},
+                                          {"--text-encoder", "--text-encoder"},
                                           {"--negative", "-n,--negative"},
                                           {"--width", "-W,--width"},
                                           {"--height", "-H,--height"},
@@ -157,9 +159,9 @@ struct Program {
     Expected<CommandLine> read() {
         if (version) return of(Command::version);
         const std::pair<const Parser*, const char*> inner_first[] = {
-            {&inspect, "inspect"},         {&models, "models"},           {&devices, "devices"},
-            {&generate, "generate"},       {&plugins_list, "plugins"},    {&plugins_enable, "plugins"},
-            {&plugins_disable, "plugins"}, {&plugins, "plugins"},         {&root, ""}};
+            {&inspect, "inspect"},         {&models, "models"},        {&devices, "devices"},
+            {&generate, "generate"},       {&plugins_list, "plugins"}, {&plugins_enable, "plugins"},
+            {&plugins_disable, "plugins"}, {&plugins, "plugins"},      {&root, ""}};
         for (const auto& [parser, name] : inner_first)
             if (parser->help) return help_of(name);
         for (const auto& [parser, name] : inner_first)

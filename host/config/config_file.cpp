@@ -134,10 +134,11 @@ Expected<Settings> read_config(const fs::path& path, const std::string& home) {
         return Failure{PUMICE_IO,
                        fmt::format("cannot read the configuration file {}; check its permissions", path.string())};
     HOST_ASSIGN(Settings settings, parse_config(text, path.string()));
-    for (auto* folder : {&settings.models_folder, &settings.output_folder, &settings.cache_folder,
-                         &settings.plugins_folder})
+    for (auto* folder :
+         {&settings.models_folder, &settings.output_folder, &settings.cache_folder, &settings.plugins_folder})
         if (*folder) *folder = (path.parent_path() / expand_home(**folder, home)).lexically_normal().string();
-    if (settings.model) settings.model = expand_home(*settings.model, home);
+    for (auto* file : {&settings.model, &settings.vae, &settings.text_encoder})
+        if (*file) *file = expand_home(**file, home);
     return settings;
 }
 
