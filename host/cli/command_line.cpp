@@ -77,6 +77,8 @@ struct Generate : Parser {
           filters(add_all(*app, "--filter")),
           controls(add_all(*app, "--control")) {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
+                                          {"--vae", "--vae"},
+                                          {"--text-encoder", "--text-encoder"},
                                           {"--negative", "-n,--negative"},
                                           {"--width", "-W,--width"},
                                           {"--height", "-H,--height"},

@@ -86,6 +86,7 @@ public:
 
 private:
     Expected<void> read_control_pictures(Request&) const;
+    Expected<Model> load_model(const Engine&) const;
     Expected<void> write(const Images&, const Request&);
     host::PictureInfo info(const Request&, std::uint64_t seed) const;
     void report(const Engine&, const Request&, const Images&) const;
@@ -100,6 +101,25 @@ private:
     double write_seconds_ = 0;
 };
 
+/// With the parts that are to come from other files.
+Expected<Model> Generation::load_model(const Engine& engine) const {
+    const host::Settings& settings = context_.settings;
+    pumice_model_options options = PUMICE_MODEL_OPTIONS_INIT;
+    options.precision = precision_of(settings);
+    std::string vae, text_encoder;
+    if (settings.vae) {
+        HOST_ASSIGN(const fs::path file, find_model(*settings.vae, settings));
+        vae = file.string();
+        options.vae = vae.c_str();
+    }
+    if (settings.text_encoder) {
+        HOST_ASSIGN(const fs::path file, find_model(*settings.text_encoder, settings));
+        text_encoder = file.string();
+        options.text_encoder = text_encoder.c_str();
+    }
+    return Model::load(engine, model_file_.string(), options);
+}
+
 Expected<void> Generation::run() {
     const OutputNames names(context_.line.output, context_.settings.output_folder);
     HOST_TRY(names.check());
@@ -109,7 +129,7 @@ Expected<void> Generation::run() {
     HOST_TRY(check_plugin_names(context_, plugins));
     HOST_ASSIGN(const CommandEngine opened, CommandEngine::open(context_, plugins, [this] { view_.clear(); }));
     const Engine& engine = opened.engine();
-    HOST_ASSIGN(Model model, Model::load(engine, model_file_.string(), precision_of(context_.settings)));
+    HOST_ASSIGN(Model model, load_model(engine));
     // Reading a large file twice takes seconds: beside the work, not before it.
     auto hash = std::async(std::launch::async, [file = model_file_.string()] { return file_sha256(file); });
     Request request = make_request(model, context_.settings, *context_.line.prompt);

@@ -43,8 +43,10 @@ What to make:
       --seed N            the same seed gives the same picture; by default a random one, which is printed
 
 How:
-  -m, --model FILE        a Stable Diffusion 1.x checkpoint (.safetensors), or a name in the folder paths.models;
-                          by default the starter model that comes with Pumice
+  -m, --model FILE        a Stable Diffusion 1.x checkpoint (.safetensors, .ckpt, .gguf), a folder as diffusers saves
+                          it, or a name in the folder paths.models; by default the starter model
+      --vae FILE          the autoencoder of this file instead of the model's
+      --text-encoder FILE the text encoder of this file instead of the model's
       --steps N           denoising steps, {steps}
       --cfg SCALE         how closely to follow the prompt, {cfg}; 1 or less: no guidance, twice as fast
       --sampler NAME      {samplers}
@@ -142,7 +144,7 @@ constexpr std::string_view kInspect = R"(Say what a model file holds: family, ge
 
   pumice models inspect FILE [options]
 
-  FILE               a .safetensors file, or a name in the folder paths.models
+  FILE               a model file or folder, or a name in the folder paths.models
       --json         as JSON, with the file's metadata
       --config FILE  instead of ~/.config/pumice/config.toml
   -h, --help         this text

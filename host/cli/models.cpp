@@ -61,6 +61,7 @@ Expected<void> run_inspect(const Context& context) {
     std::vector<std::vector<std::string>> rows = {
         {"file", json["file"].get<std::string>()},
         {"size", fmt::format("{} ({} bytes)", size_text(bytes), grouped(bytes))},
+        {"format", json["format"].get<std::string>()},
         {"sha256", json["sha256"].get<std::string>()},
         {"family", json["family"].get<std::string>()},
         {"tensors", types_text(json["dtypes"])}};

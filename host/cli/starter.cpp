@@ -19,11 +19,16 @@ Expected<fs::path> starter_model() {
 Expected<fs::path> find_model(const std::string& name, const host::Settings& settings) {
     if (name.empty()) return starter_model();
     std::error_code error;
-    if (fs::exists(name, error)) return fs::path(name);
+    if (fs::exists(name, error)) {
+        const fs::path path(name);
+        return path.has_filename() ? path : path.parent_path();  // a folder's name without its slash
+    }
     if (settings.models_folder && name.find('/') == std::string::npos) {
         const fs::path folder(*settings.models_folder);
-        for (const std::string& file : {name, name + ".safetensors"})
+        for (const char* extension : {"", ".safetensors", ".ckpt", ".pt", ".pth", ".gguf"}) {
+            const std::string file = name + extension;
             if (fs::exists(folder / file, error)) return folder / file;
+        }
         return Failure{PUMICE_NOT_FOUND,
                        fmt::format("there is no model {}, neither here nor in {}", name, folder.string())};
     }

@@ -150,7 +150,8 @@ Expected<Settings> read_config(const fs::path& path, const std::string& home) {
     for (auto* folder :
          {&settings.models_folder, &settings.output_folder, &settings.cache_folder, &settings.plugins_folder})
         if (*folder) *folder = (path.parent_path() / expand_home(**folder, home)).lexically_normal().string();
-    if (settings.model) settings.model = expand_home(*settings.model, home);
+    for (auto* file : {&settings.model, &settings.vae, &settings.text_encoder})
+        if (*file) *file = expand_home(**file, home);
     return settings;
 }
 

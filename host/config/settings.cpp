@@ -28,6 +28,8 @@ const std::array kSettings = {
     Setting{"device", "--device", "PUMICE_DEVICE", &S::device, Kind::text},
     Setting{"precision", "--precision", "PUMICE_PRECISION", &S::precision, Kind::choice, 0, 0, 1, precisions},
     Setting{"generate.model", "--model", "PUMICE_MODEL", &S::model, Kind::path},
+    Setting{"generate.vae", "--vae", "", &S::vae, Kind::path},
+    Setting{"generate.text_encoder", "--text-encoder", "", &S::text_encoder, Kind::path},
     Setting{"generate.negative_prompt", "--negative", "", &S::negative_prompt, Kind::text},
     Setting{"generate.width", "--width", "", &S::width, Kind::whole, 64, 16384, 8},
     Setting{"generate.height", "--height", "", &S::height, Kind::whole, 64, 16384, 8},
@@ -163,8 +165,8 @@ Expected<void> set_value(Settings& settings, const Setting& setting, const Setti
     const auto* text = std::get_if<std::string>(&value);
     const auto* whole = std::get_if<std::int64_t>(&value);
     const auto* real = std::get_if<double>(&value);
-    const bool takes_text = setting.kind == Kind::text || setting.kind == Kind::path ||
-                            setting.kind == Kind::choice || setting.kind == Kind::name;
+    const bool takes_text = setting.kind == Kind::text || setting.kind == Kind::path || setting.kind == Kind::choice ||
+                            setting.kind == Kind::name;
     if (takes_text && text) return set_string(settings, setting, *text, where);
     if (setting.kind == Kind::seed && (whole || (text && *text == "random")))
         return set_from_text(settings, setting, text ? *text : fmt::to_string(*whole), where);

@@ -18,7 +18,7 @@ namespace pumice::host {
 /// Empty: not set here.
 struct Settings {
     std::optional<std::string> device, precision;
-    std::optional<std::string> model, negative_prompt, sampler, schedule, guidance, rng;
+    std::optional<std::string> model, vae, text_encoder, negative_prompt, sampler, schedule, guidance, rng;
     std::optional<std::uint64_t> seed;  ///< "random" and -1 leave it empty
     std::optional<std::uint64_t> width, height, steps, batch, clip_skip;
     std::optional<double> cfg;

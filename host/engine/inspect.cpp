@@ -72,14 +72,38 @@ Result<Json> geometry_or_null(const WeightFile& file, Family family) {
     return geometry(file, *config);
 }
 
+/// A file's digest; of a model in several files, that of a line a file: digest, two spaces, name.
+Result<std::string> digest_of(const WeightFile& file) {
+    if (file.files().size() == 1) return sha256_file(file.files()[0]->path());
+    std::string lines;
+    for (const auto& part : file.files()) {
+        PUMICE_ASSIGN(const std::string digest, sha256_file(part->path()));
+        lines += digest + "  " + part->path().filename().string() + "\n";
+    }
+    return sha256(std::as_bytes(std::span(lines.data(), lines.size())));
+}
+
+Result<std::string> path_sha256(const char* path) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(path, ignored)) return sha256_file(path);
+    PUMICE_ASSIGN(const WeightFile file, WeightFile::open(path));
+    return digest_of(file);
+}
+
+std::uint64_t bytes_of(const WeightFile& file) {
+    std::uint64_t sum = 0;
+    for (const auto& part : file.files()) sum += part->bytes().size();
+    return sum;
+}
+
 Result<std::string> inspect(const char* path) {
     PUMICE_ASSIGN(const WeightFile file, WeightFile::open(path));
     const Family family = recognize(file);
     PUMICE_ASSIGN(Json shape, geometry_or_null(file, family));
-    PUMICE_ASSIGN(const std::string digest, sha256_file(path));
-    std::error_code ignored;
+    PUMICE_ASSIGN(const std::string digest, digest_of(file));
     const Json json = {{"file", path},
-                       {"bytes", std::filesystem::file_size(path, ignored)},
+                       {"format", to_string(file.format())},
+                       {"bytes", bytes_of(file)},
                        {"sha256", digest},
                        {"family", to_string(family)},
                        {"geometry", std::move(shape)},
@@ -114,7 +138,7 @@ pumice_status pumice_file_sha256(const char* path, char digits[65], pumice_error
     return pumice::abi::guard(error, [&]() -> pumice::Status {
         if (!digits) return pumice::Error{pumice::Code::invalid_argument, "digits is NULL"};
         if (!path || !*path) return pumice::Error{pumice::Code::invalid_argument, "path is empty"};
-        PUMICE_ASSIGN(const std::string text, pumice::sha256_file(path));
+        PUMICE_ASSIGN(const std::string text, pumice::path_sha256(path));
         if (text.size() != 64) return pumice::Error{pumice::Code::internal, "a digest of a wrong length"};
         std::memcpy(digits, text.c_str(), 65);
         return {};

@@ -29,6 +29,8 @@ Result<std::unique_ptr<pumice_model>> load(const std::shared_ptr<EngineState>& e
     ModelOptions options;
     PUMICE_ASSIGN(options.precision, choose_precision(values.precision, engine->device->caps()));
     options.memory_limit = values.memory_limit;
+    options.vae_file = values.vae ? values.vae : "";
+    options.text_encoder_file = values.text_encoder ? values.text_encoder : "";
     auto loaded = std::make_unique<pumice_model>();
     loaded->engine = engine;
     PUMICE_ASSIGN(loaded->model, Model::load(engine->device, engine->kernels, path, options));

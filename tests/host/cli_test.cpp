@@ -7,6 +7,7 @@
 #include "host/checkpoint.hpp"
 #include "host/process.hpp"
 #include "temporary_folder.hpp"
+#include "weights/checkpoint_builder.hpp"
 
 using namespace pumice::test;
 namespace fs = std::filesystem;
@@ -119,12 +120,26 @@ TEST_CASE("models inspect tells what a file holds") {
     REQUIRE(json.status == 0);
     const auto report = nlohmann::json::parse(json.out);
     CHECK(report["family"] == "Stable Diffusion 1.x");
+    CHECK(report["format"] == "safetensors");
     CHECK(report["bytes"] == fs::file_size(tiny_checkpoint()));
     CHECK(report["geometry"]["unet"]["model_channels"] == 32);
     CHECK(report["sha256"].get<std::string>().size() == 64);
     std::uint64_t bytes = 0;
     for (const auto& [name, sum] : report["dtypes"].items()) bytes += sum["bytes"].get<std::uint64_t>();
     CHECK(bytes < fs::file_size(tiny_checkpoint()));
+}
+
+TEST_CASE("a checkpoint that would run something ends in one line and a status of its own") {
+    TemporaryFolder folder;
+    const std::string file = (folder.path() / "evil.ckpt").string();
+    write_file(file, legacy_checkpoint(PickleWriter().global("os", "system").text("touch x").raw("\x85R").done(), {}));
+    const Finished finished = run({.arguments = {"models", "inspect", file}, .folder = folder.path()});
+    CHECK(finished.status == 5);
+    CHECK(finished.out.empty());
+    CHECK(finished.err == "pumice: " + file +
+                              ": imports os.system, which no weights need: nothing of it was run, and the file is not "
+                              "used\n");
+    CHECK_FALSE(fs::exists(folder.path() / "x"));
 }
 
 TEST_CASE("output that cannot be printed is an error") {

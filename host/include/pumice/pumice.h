@@ -234,25 +234,30 @@ typedef struct pumice_model_options {
     size_t struct_size;
     pumice_precision precision;
     uint64_t memory_limit; /* bytes of device memory for weights and activations; 0: what the device has free */
+    const char* vae;          /* a file with the autoencoder to use instead of the model's, or NULL */
+    const char* text_encoder; /* likewise the text encoder */
 } pumice_model_options;
 #define PUMICE_MODEL_OPTIONS_INIT \
-    { sizeof(pumice_model_options), PUMICE_PRECISION_AUTO, 0 }
+    { sizeof(pumice_model_options), PUMICE_PRECISION_AUTO, 0, NULL, NULL }
 
-/* Opens and checks a checkpoint (a single-file Stable Diffusion 1.x .safetensors). The file is mapped, and its weights
- * go to the device when a request first needs them; it must not change while the model lives. A vocab.json and
- * merges.txt beside it replace the tokenizer that is built in. options may be NULL. PUMICE_NOT_FOUND, PUMICE_IO,
+/* Opens and checks a Stable Diffusion 1.x checkpoint: a single file (safetensors, PyTorch's .ckpt, GGUF), an index of
+ * shards, or a folder as diffusers saves it; what it is shows in its bytes, not in its name. Nothing of a PyTorch file
+ * is run. Files are mapped, and weights go to the device when a request first needs them; they must not change while
+ * the model lives. A vocab.json and merges.txt beside the file, or in the folder's tokenizer/, replace the tokenizer
+ * that is built in. options may be NULL. PUMICE_NOT_FOUND, PUMICE_IO,
  * PUMICE_BAD_FORMAT (damaged; names the tensor), PUMICE_UNSUPPORTED (another family). */
 PUMICE_API pumice_status pumice_model_load(pumice_engine* engine, const char* path, const pumice_model_options* options,
                                            pumice_model** model, pumice_error* error);
 PUMICE_API void pumice_model_destroy(pumice_model* model);
 
-/* What a weight file holds, as a JSON object: file, bytes, sha256, family, geometry (of a family this version runs,
- * else null), dtypes, parameters, metadata. Needs no device. The text is released with pumice_string_destroy.
- * PUMICE_NOT_FOUND, PUMICE_IO, PUMICE_BAD_FORMAT. */
+/* What a weight file or a model's folder holds, as a JSON object: file, format, bytes, sha256, family, geometry (of a
+ * family this version runs, else null), dtypes, parameters, metadata. Needs no device. The text is released with
+ * pumice_string_destroy. PUMICE_NOT_FOUND, PUMICE_IO, PUMICE_BAD_FORMAT. */
 PUMICE_API pumice_status pumice_inspect_file(const char* path, char** json, pumice_error* error);
 PUMICE_API void pumice_string_destroy(char* string);
 
-/* SHA-256 of a file, 64 hexadecimal digits and a 0. PUMICE_NOT_FOUND, PUMICE_IO. */
+/* SHA-256 of a file, 64 hexadecimal digits and a 0. Of a folder with a model: of a list of its weight files, a line each
+ * of digest, two spaces and name. PUMICE_NOT_FOUND, PUMICE_IO. */
 PUMICE_API pumice_status pumice_file_sha256(const char* path, char digits[65], pumice_error* error);
 
 /* ---- pictures -------------------------------------------------------------------------------------------------- */
