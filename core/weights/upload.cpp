@@ -255,12 +255,15 @@ Result<Weight> WeightStore::load(const WeightFile& file, std::string_view name, 
         if (w.layout == WeightLayout::vector) {
             fill_vector(*t, w, to, begin, end);
             if (end == size) file.done_with(t->data);
+        } else if (w.blocks != Blocks::none) {
+            std::memcpy(to, t->data.data() + begin, end - begin);
+            file.done_with(t->data.subspan(begin, end - begin));
         } else {
             fill_plain(*t, w, to, begin, end);
             file.done_with(source_bytes(*t, begin / staged, end / staged));
         }
     };
-    if (w.layout == WeightLayout::packed)
+    if (w.layout == WeightLayout::packed && w.blocks == Blocks::none)
         PUMICE_TRY(load_packed(w, std::uint64_t(w.k) * w.taps() * staged, fill));
     else
         PUMICE_TRY(load_plain(w, size, fill));

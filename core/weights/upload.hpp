@@ -27,8 +27,8 @@ struct WeightStoreOptions {
 /// The weights of one model part. A tensor's bytes are read once, from the mapped file into a staging slot, while the
 /// device repacks the slot before; or straight into device memory that the host sees, where no repacking is needed.
 /// Pages of the file that have been read are given back, so host memory stays at the two slots whatever the file's
-/// size. F32, F16 and BF16 keep their type; F64 becomes f32, the 8-bit floats and blocks of GGUF f16; vectors become
-/// f32. Not thread-safe. The Weights hold their memory alive, so the store may go before them.
+/// size. F32, F16 and BF16 keep their type, and matrices of GGUF their blocks; F64 becomes f32, the 8-bit floats and
+/// tables of blocks f16; vectors become f32. Not thread-safe. The Weights hold their memory alive, so the store may go before them.
 class WeightStore {
 public:
     WeightStore(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, const WeightStoreOptions& = {});
