@@ -166,10 +166,8 @@ Result<WordPieces> WordPieces::load(const fs::path& vocabulary) {
         if (!made.ids_.emplace(line, id).second) return bad(fmt::format("line {} repeats '{}'", id + 1, line));
     }
     if (file.bad()) return Error{Code::io, vocabulary.string() + ": cannot be read"};
-    for (const auto& [token, id] : {std::pair{"[PAD]", &made.pad_},
-                                    {"[UNK]", &made.unknown_},
-                                    {"[CLS]", &made.start_},
-                                    {"[SEP]", &made.end_}}) {
+    for (const auto& [token, id] :
+         {std::pair{"[PAD]", &made.pad_}, {"[UNK]", &made.unknown_}, {"[CLS]", &made.start_}, {"[SEP]", &made.end_}}) {
         const auto found = made.ids_.find(token);
         if (found == made.ids_.end()) return bad(fmt::format("has no token {}: it is no vocabulary of BERT's", token));
         *id = found->second;

@@ -14,8 +14,8 @@ namespace pumice {
 
 /// Gives the ids of the reference (github.com/google-research/bert, tokenization.py; Devlin et al. 2019, arXiv
 /// 1810.04805) for models without case: control characters go, Chinese characters and punctuation stand alone, letters
-/// lose case and accents, and each word is cut into the longest pieces that the vocabulary has, from its left. Immutable
-/// once made: any number of threads may use one.
+/// lose case and accents, and each word is cut into the longest pieces that the vocabulary has, from its left.
+/// Immutable once made: any number of threads may use one.
 class WordPieces {
 public:
     /// `vocabulary`: a file vocab.txt, a token a line, whose number is the id; it has [PAD], [UNK], [CLS] and [SEP].

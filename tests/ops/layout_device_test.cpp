@@ -108,10 +108,14 @@ TEST_CASE("embedding from tables of every type, in pieces where a table is too l
         for (const Case& c : cases)
             for (const DType table_type : {DType::f32, DType::f16, DType::bf16})
                 for (const DType position_type : {DType::f32, DType::f16}) {
+                    const bool with_common = table_type == position_type;  // of the third type, then
+                    const DType common_type = position_type == DType::f32 ? DType::bf16 : DType::f32;
                     INFO(name(p) << " k " << c.k << " types " << int(table_type) << " " << int(position_type));
                     OperatorRun t(p, c.limits);
                     const auto table = stored(normal_values(std::size_t(c.vocabulary) * c.k, 1), table_type);
                     const auto positions = stored(normal_values(std::size_t(77) * c.k, 2), position_type);
+                    const auto common = stored(normal_values(std::size_t(2) * c.k, 3), common_type);
+                    const Weight common_table = device_table(common, c.k, common_type);
                     std::vector<std::int32_t> tokens(std::size_t(c.n) * c.tokens);
                     for (std::size_t i = 0; i < tokens.size(); ++i)
                         tokens[i] = std::int32_t((i * 37 + 11) % c.vocabulary);
@@ -119,13 +123,16 @@ TEST_CASE("embedding from tables of every type, in pieces where a table is too l
                     tokens.back() = 0;
                     const TensorId y = ops::embedding(t.graph, t.input_raw({c.n, 1, c.tokens, 1}, DType::i32, tokens),
                                                       device_table(table, c.k, table_type),
-                                                      device_table(positions, c.k, position_type));
+                                                      device_table(positions, c.k, position_type),
+                                                      with_common ? &common_table : nullptr);
                     CHECK(t.graph.shape(y) == Shape{c.n, 1, c.tokens, c.k});
                     t.run({y});
                     std::vector<float> want;
                     for (std::size_t i = 0; i < tokens.size(); ++i)
-                        for (std::size_t k = 0; k < c.k; ++k)
-                            want.push_back(table[std::size_t(tokens[i]) * c.k + k] + positions[i % c.tokens * c.k + k]);
+                        for (std::size_t k = 0; k < c.k; ++k) {
+                            const float sum = table[std::size_t(tokens[i]) * c.k + k] + positions[i % c.tokens * c.k + k];
+                            want.push_back(with_common ? sum + common[k] : sum);
+                        }
                     if (p == Precision::fp16)
                         check_close(t.floats(y), std::vector<double>(want.begin(), want.end()), 1e-4, 1e-3);
                     else

@@ -10,9 +10,9 @@ using test::TemporaryFolder;
 
 namespace {
 
-const std::vector<std::string> kTokens = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "un",   "##aff", "##able", "want", "##want",
-                                          "##ed",  "runn",  "##ing", ",",     "小",    "桥",    "流",      "水",    "。",
-                                          "resume", "van",  "gogh",  "$",     "##水",  "か",    "##か"};
+const std::vector<std::string> kTokens = {
+    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "un", "##aff",  "##able", "want", "##want", "##ed", "runn", "##ing", ",",
+    "小",    "桥",    "流",    "水",    "。", "resume", "van",    "gogh", "$",      "##水", "か",   "##か"};
 
 std::filesystem::path vocabulary(const TemporaryFolder& folder, const std::vector<std::string>& tokens = kTokens,
                                  const char* newline = "\n") {
@@ -56,7 +56,7 @@ TEST_CASE("Chinese stands character by character, without spaces and case", "[te
     const auto made = WordPieces::load(vocabulary(folder));
     REQUIRE(made);
     CHECK(pieces(*made, "小桥流水，Van Gogh。") == "小 桥 流 水 [UNK] van gogh 。");
-    CHECK(pieces(*made, "小\u3000桥\u0001\uFEFF\u200B流") == "小 桥 流");           // wide and invisible spaces
+    CHECK(pieces(*made, "小\u3000桥\u0001\uFEFF\u200B流") == "小 桥 流");            // wide and invisible spaces
     CHECK(pieces(*made, "Re\u0301sume\u0301 R\u00C9SUM\u00C9") == "resume resume");  // accents of both kinds
     CHECK(pieces(*made, "want$want,") == "want $ want ,");
     CHECK(pieces(*made, "かか") == "か ##か");  // kana make words

@@ -1,0 +1,93 @@
+#include "models/bert_encoder.hpp"
+
+#include <string>
+
+#include <fmt/format.h>
+
+#include "ops/ops.hpp"
+
+namespace pumice {
+namespace {
+
+constexpr std::uint32_t kHeadChannels = 64;
+constexpr float kNormEps = 1e-12f;
+
+struct Builder {
+    Graph& g;
+    WeightSet& weights;
+    const BertConfig& config;
+
+    TensorId linear(const std::string& name, TensorId x, ops::LinearOptions options = {}) {
+        options.bias = weights.bias(g, name + ".bias");
+        return ops::linear(g, x, weights.linear(g, name + ".weight"), options);
+    }
+    TensorId layer_norm(const std::string& name, TensorId x) {
+        return ops::layer_norm(g, x, weights.vector(g, name + ".weight"), weights.vector(g, name + ".bias"), kNormEps);
+    }
+
+    TensorId embeddings(TensorId tokens) {
+        g.set_scope("text.embeddings");
+        const TensorId x = ops::embedding(g, tokens, weights.table(g, "embeddings.word_embeddings.weight"),
+                                          weights.table(g, "embeddings.position_embeddings.weight"),
+                                          &weights.table(g, "embeddings.token_type_embeddings.weight"));
+        return layer_norm("embeddings.LayerNorm", x);
+    }
+
+    /// Norms come after the sums, unlike CLIP's.
+    TensorId layer(std::uint32_t index, TensorId x) {
+        const std::string name = "encoder.layer." + std::to_string(index);
+        g.set_scope("text." + name);
+        const std::string attention = name + ".attention.self.";
+        const TensorId q = linear(attention + "query", x), k = linear(attention + "key", x);
+        const TensorId v = linear(attention + "value", x);
+        TensorId h = ops::attention(g, q, k, v, {.heads = config.heads});
+        x = layer_norm(name + ".attention.output.LayerNorm",
+                       linear(name + ".attention.output.dense", h, {.residual = x}));
+        h = linear(name + ".intermediate.dense", x, {.activation = ops::Activation::gelu});
+        return layer_norm(name + ".output.LayerNorm", linear(name + ".output.dense", h, {.residual = x}));
+    }
+};
+
+Result<std::pair<std::uint32_t, std::uint32_t>> table_shape(const WeightFile& file, const std::string& name) {
+    PUMICE_ASSIGN(const StoredTensor* const t, file.tensor(name));
+    if (t->shape.size() == 2 && t->shape[0] > 0 && t->shape[0] <= 1'000'000 && t->shape[1] > 0 && t->shape[1] <= 65536)
+        return std::pair(static_cast<std::uint32_t>(t->shape[0]), static_cast<std::uint32_t>(t->shape[1]));
+    return Error{Code::bad_format, fmt::format("{}: tensor '{}' has shape {}, which is no table", file.path(),
+                                               printable(name), shape_string(t->shape))};
+}
+
+}  // namespace
+
+Result<BertConfig> bert_config(const WeightFile& file, const std::string& prefix) {
+    PUMICE_ASSIGN(const auto words, table_shape(file, prefix + "embeddings.word_embeddings.weight"));
+    PUMICE_ASSIGN(const auto positions, table_shape(file, prefix + "embeddings.position_embeddings.weight"));
+    BertConfig config;
+    config.vocabulary = words.first, config.width = words.second;
+    config.positions = positions.first;
+    if (positions.second != config.width || config.width % kHeadChannels != 0)
+        return Error{Code::bad_format,
+                     fmt::format("{}: a text encoder {} wide with positions {} wide, and heads of {} channels",
+                                 file.path(), config.width, positions.second, kHeadChannels)};
+    config.heads = config.width / kHeadChannels;
+    config.layers = 0;
+    while (file.has_prefix(fmt::format("{}encoder.layer.{}.", prefix, config.layers))) ++config.layers;
+    if (config.layers == 0)
+        return Error{Code::bad_format, fmt::format("{}: no layers '{}encoder.layer.0.…'", file.path(), prefix)};
+    return config;
+}
+
+TensorId bert_encoder(Graph& g, WeightSet& weights, TensorId tokens, const BertConfig& config,
+                      std::uint32_t clip_skip) {
+    if (clip_skip < 1 || clip_skip > config.layers) {
+        g.fail({Code::invalid_argument, fmt::format("clip skip {} with a text encoder of {} layers: use 1 to {}",
+                                                    clip_skip, config.layers, config.layers)});
+        return {};
+    }
+    Builder b{g, weights, config};
+    TensorId x = b.embeddings(tokens);
+    for (std::uint32_t i = 0; i + clip_skip <= config.layers; ++i) x = b.layer(i, x);
+    g.set_scope({});
+    return x;
+}
+
+}  // namespace pumice
