@@ -68,11 +68,10 @@ void ProgressView::written(std::uint64_t done, std::uint64_t total) {
     const auto now = std::chrono::steady_clock::now();
     if (!writing_since_) writing_since_ = now;
     const std::uint64_t percent = total > 0 ? done * 100 / total : 100;
-    // A line is for people: one a percent on a terminal, else one every ten.
-    const std::uint64_t step = style_ == Style::terminal ? 1 : 10;
-    if (percent < last_percent_ + step && done < total) return;
-    last_percent_ = percent / step * step;
     const double seconds = std::chrono::duration<double>(now - *writing_since_).count();
+    if (percent == last_percent_ || (style_ == Style::lines && seconds - last_line_ < kLineInterval)) return;
+    last_percent_ = percent;
+    last_line_ = seconds;
     std::string line = fmt::format("written {} %", percent);
     if (seconds > 1 && done < total) {
         const double left = seconds / static_cast<double>(done) * static_cast<double>(total - done);
