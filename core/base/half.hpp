@@ -69,4 +69,37 @@ constexpr float f8_e5m2_to_f32(std::uint8_t value) {
     return f16_to_f32(static_cast<std::uint16_t>(value << 8));
 }
 
+namespace detail {
+
+/// A float of 8 bits with `mantissa` bits after the leading one: rounded to nearest, ties to even. What lies beyond
+/// `most`, the largest finite one, becomes `beyond`.
+constexpr std::uint8_t f32_to_f8(float value, std::uint32_t mantissa, std::uint32_t bias, std::uint32_t most,
+                                 std::uint8_t beyond) {
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+    const auto sign = static_cast<std::uint8_t>((bits >> 24) & 0x80u);
+    const std::uint32_t size = bits & 0x7FFFFFFFu, exponent = size >> 23;
+    if (size > 0x7F800000u) return static_cast<std::uint8_t>(sign | 0x7Fu);
+    const std::uint32_t rebias = 127 - bias;  // exponents up to this are subnormal here
+    const bool normal = exponent > rebias;
+    const std::uint32_t drop = 23 - mantissa + (normal ? 0 : rebias + 1 - exponent);
+    if (drop > 24) return sign;  // less than half of the smallest
+    const std::uint32_t significand = normal ? size - (rebias << 23) : (size & 0x7FFFFFu) | 0x800000u;
+    const std::uint32_t kept = significand >> drop;
+    const std::uint32_t rest = significand & ((1u << drop) - 1), half = 1u << (drop - 1);
+    const std::uint32_t rounded = kept + (rest > half || (rest == half && (kept & 1u)) ? 1 : 0);
+    return static_cast<std::uint8_t>(sign | (rounded > most ? beyond : rounded));
+}
+
+}  // namespace detail
+
+/// Rounds to nearest, ties to even; beyond 464 becomes NaN, since there is no infinity.
+constexpr std::uint8_t f32_to_f8_e4m3(float value) {
+    return detail::f32_to_f8(value, 3, 7, 0x7E, 0x7F);
+}
+
+/// Rounds to nearest, ties to even; beyond 61440 becomes infinite.
+constexpr std::uint8_t f32_to_f8_e5m2(float value) {
+    return detail::f32_to_f8(value, 2, 15, 0x7B, 0x7C);
+}
+
 }  // namespace pumice

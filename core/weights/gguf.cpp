@@ -17,50 +17,6 @@ constexpr std::size_t kMaxNote = 4096;
 
 enum class ValueType : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, text, array, u64, i64, f64 };
 
-/// ggml_type of a tensor.
-std::optional<StoredType> type_of(std::uint32_t ggml) {
-    switch (ggml) {
-        case 0:
-            return StoredType::f32;
-        case 1:
-            return StoredType::f16;
-        case 2:
-            return StoredType::q4_0;
-        case 3:
-            return StoredType::q4_1;
-        case 6:
-            return StoredType::q5_0;
-        case 7:
-            return StoredType::q5_1;
-        case 8:
-            return StoredType::q8_0;
-        case 10:
-            return StoredType::q2_k;
-        case 11:
-            return StoredType::q3_k;
-        case 12:
-            return StoredType::q4_k;
-        case 13:
-            return StoredType::q5_k;
-        case 14:
-            return StoredType::q6_k;
-        case 24:
-            return StoredType::i8;
-        case 25:
-            return StoredType::i16;
-        case 26:
-            return StoredType::i32;
-        case 27:
-            return StoredType::i64;
-        case 28:
-            return StoredType::f64;
-        case 30:
-            return StoredType::bf16;
-        default:
-            return std::nullopt;
-    }
-}
-
 std::size_t value_size(ValueType type) {
     switch (type) {
         case ValueType::u8:
@@ -231,7 +187,7 @@ Status Parser::tensor_info() {
     for (std::size_t i = tensor.shape.size(); i-- > 0;)  // the innermost axis comes first
         if (!read_.number(tensor.shape[i], 8)) return truncated();
     if (!read_.number(type, 4) || !read_.number(offset, 8)) return truncated();
-    const auto stored = type_of(static_cast<std::uint32_t>(type));
+    const auto stored = ggml_type(static_cast<std::uint32_t>(type));
     if (!stored)
         return Error{Code::unsupported, fmt::format("{}: tensor '{}' is of ggml's type {}, which cannot be used", name_,
                                                     printable(name), type)};
@@ -266,6 +222,49 @@ Status Parser::place_tensors() {
 }
 
 }  // namespace
+
+std::optional<StoredType> ggml_type(std::uint32_t number) {
+    switch (number) {
+        case 0:
+            return StoredType::f32;
+        case 1:
+            return StoredType::f16;
+        case 2:
+            return StoredType::q4_0;
+        case 3:
+            return StoredType::q4_1;
+        case 6:
+            return StoredType::q5_0;
+        case 7:
+            return StoredType::q5_1;
+        case 8:
+            return StoredType::q8_0;
+        case 10:
+            return StoredType::q2_k;
+        case 11:
+            return StoredType::q3_k;
+        case 12:
+            return StoredType::q4_k;
+        case 13:
+            return StoredType::q5_k;
+        case 14:
+            return StoredType::q6_k;
+        case 24:
+            return StoredType::i8;
+        case 25:
+            return StoredType::i16;
+        case 26:
+            return StoredType::i32;
+        case 27:
+            return StoredType::i64;
+        case 28:
+            return StoredType::f64;
+        case 30:
+            return StoredType::bf16;
+        default:
+            return std::nullopt;
+    }
+}
 
 bool is_gguf(std::span<const std::byte> file) {
     return file.size() >= 4 && std::memcmp(file.data(), "GGUF", 4) == 0;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,6 +21,9 @@ struct GgufHeader {
     std::map<std::string, std::string> metadata;  ///< texts as they are, numbers as text; arrays are left out
     std::vector<StoredTensor> tensors;            ///< shapes in the order of safetensors: ggml's reversed
 };
+
+/// What ggml's type of this number is; nothing for those that are not read.
+std::optional<StoredType> ggml_type(std::uint32_t number);
 
 bool is_gguf(std::span<const std::byte> file);
 

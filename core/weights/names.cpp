@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <iterator>
 #include <optional>
 #include <set>
@@ -10,29 +9,12 @@
 
 #include <fmt/format.h>
 
+#include "weights/name_tables.hpp"
+
 namespace pumice {
 namespace {
 
-/// Reads a name from the left.
-struct Cursor {
-    std::string_view rest;
-
-    bool take(std::string_view part) {
-        if (!rest.starts_with(part)) return false;
-        rest.remove_prefix(part.size());
-        return true;
-    }
-    /// "12." → 12
-    std::optional<std::uint32_t> index() {
-        std::uint32_t n = 0;
-        const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), n);
-        if (error != std::errc() || end == rest.data() + rest.size() || *end != '.' || n > 1000) return std::nullopt;
-        rest.remove_prefix(static_cast<std::size_t>(end - rest.data()) + 1);
-        return n;
-    }
-};
-
-using Pair = std::pair<std::string_view, std::string_view>;
+using namespace name_tables;
 
 /// The first of `pairs` whose first member starts the rest, replaced by the second; otherwise the rest as it is.
 template <std::size_t N>
@@ -47,17 +29,6 @@ bool starts_with_any(std::string_view name, std::initializer_list<std::string_vi
 }
 
 // ---- UNet ----
-
-constexpr Pair kUnetOutside[] = {{"time_embedding.linear_1.", "time_embed.0."},
-                                 {"time_embedding.linear_2.", "time_embed.2."},
-                                 {"add_embedding.linear_1.", "label_emb.0.0."},
-                                 {"add_embedding.linear_2.", "label_emb.0.2."},
-                                 {"conv_in.", "input_blocks.0.0."},
-                                 {"conv_norm_out.", "out.0."},
-                                 {"conv_out.", "out.2."}};
-constexpr Pair kUnetResnet[] = {{"norm1.", "in_layers.0."},          {"conv1.", "in_layers.2."},
-                                {"norm2.", "out_layers.0."},         {"conv2.", "out_layers.3."},
-                                {"time_emb_proj.", "emb_layers.1."}, {"conv_shortcut.", "skip_connection."}};
 
 /// What the numbers of blocks in the original depend on.
 struct UnetLayout {
@@ -121,11 +92,6 @@ std::string unet_name(std::string_view full, const UnetLayout& layout) {
 }
 
 // ---- VAE ----
-
-constexpr Pair kVaeAttention[] = {{"group_norm.", "norm."},    {"query.", "q."}, {"key.", "k."},  {"value.", "v."},
-                                  {"proj_attn.", "proj_out."}, {"to_q.", "q."},  {"to_k.", "k."}, {"to_v.", "v."},
-                                  {"to_out.0.", "proj_out."}};
-constexpr Pair kVaeResnet[] = {{"conv_shortcut.", "nin_shortcut."}};
 
 /// Up blocks are numbered from the deepest in diffusers, and from the picture in the original.
 std::uint32_t vae_levels(const std::vector<StoredTensor>& tensors) {

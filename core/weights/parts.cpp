@@ -105,6 +105,8 @@ Status add_part(WeightContents& all, const fs::path& folder, const char* name, s
         for (StoredTensor& t : tensors) t.name.insert(0, std::string(name) + ".");
     }
     append(all, file, std::move(tensors));
+    // Title, licence and the like; what the folder's configurations say counts more.
+    if (part == ModelPart::unet) all.metadata.insert(file.metadata().begin(), file.metadata().end());
     return {};
 }
 

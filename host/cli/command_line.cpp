@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "cli/command_line_models.hpp"
+#include "cli/parser.hpp"
 #include "config/suggest.hpp"
 #include "outcome.hpp"
 
@@ -17,26 +19,6 @@ namespace pumice::cli {
 namespace {
 
 using Command = CommandLine::Command;
-
-/// An option whose value is looked at later: CLI11 finds the words, the limits and messages are those of the settings.
-struct Given {
-    CLI::Option* option;
-    /// The last one given counts.
-    std::optional<std::string> text() const {
-        if (option->count() == 0) return std::nullopt;
-        return option->results().back();
-    }
-};
-
-Given add(CLI::App& app, const char* names) {
-    static_assert(std::is_same_v<std::string, CLI::results_t::value_type>);
-    return {app.add_option(names)->expected(1)->type_size(1)->take_last()};
-}
-
-/// One that may be given several times.
-Given add_all(CLI::App& app, const char* names) {
-    return {app.add_option(names)->expected(1)->type_size(1)->take_all()};
-}
 
 /// The parameters of plugins that a command was given.
 Expected<void> read_params(const Given& params, host::Settings& settings) {
@@ -50,18 +32,6 @@ Expected<void> read_params(const Given& params, host::Settings& settings) {
     }
     return {};
 }
-
-/// The options and the commands of one program or command.
-struct Parser {
-    CLI::App* app;
-    bool help = false;
-    explicit Parser(CLI::App* to) : app(to) {
-        app->set_help_flag();
-        app->allow_extras();
-        app->add_flag("-h,--help", help);
-    }
-    Parser(const Parser&) = delete;
-};
 
 struct Generate : Parser {
     CommandLine& line;
@@ -248,6 +218,7 @@ struct Program {
     Parser inspect{models.app->add_subcommand("inspect")};
     Given inspect_config = add(*inspect.app, "--config");
     Given inspect_file = add(*inspect.app, "file");
+    ModelCommands model_commands{app, *models.app, line};
     Parser plugins{app.add_subcommand("plugins")};
     Parser plugins_list{plugins.app->add_subcommand("list")};
     Parser plugins_enable{plugins.app->add_subcommand("enable")};
@@ -273,6 +244,11 @@ struct Program {
 
     Expected<CommandLine> read() {
         if (version) return of(Command::version);
+        for (const auto& [parser, name] : model_commands.parsers())
+            if (parser->help) return help_of(name);
+        for (const auto& [parser, name] : model_commands.parsers())
+            if (const auto rest = parser->app->remaining(); !rest.empty())
+                return unexpected(*parser->app, rest.front());
         const std::pair<const Parser*, const char*> inner_first[] = {
             {&inspect, "inspect"},         {&models, "models"},         {&devices, "devices"},
             {&generate, "generate"},       {&upscale, "upscale"},       {&preprocess, "preprocess"},
@@ -296,6 +272,8 @@ struct Program {
             return line;
         }
         if (devices.app->parsed()) return of(Command::devices);
+        HOST_ASSIGN(const bool model_command, model_commands.read());
+        if (model_command) return line;
         if (inspect.app->parsed()) {
             if (!inspect_file.text()) return Failure{PUMICE_INVALID_ARGUMENT, "models inspect needs a file"};
             line.file = *inspect_file.text();

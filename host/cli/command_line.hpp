@@ -23,15 +23,16 @@ struct CommandLine {
         plugins_list,
         plugins_enable,
         plugins_disable,
-        plugins_verify
+        plugins_verify,
+        convert
     } command = Command::help;
-    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify"
+    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert"
     std::string help_of;
     host::Settings settings;  ///< of generate
     std::optional<std::string> prompt;
     std::optional<std::string> output;    ///< -o
     std::optional<std::string> config;    ///< --config
-    std::string file;                     ///< of inspect
+    std::string file;                     ///< of inspect, convert
     std::string plugin;                   ///< id, of plugins enable and disable; file, folder or id, of plugins verify
     double seconds = 0;                   ///< of plugins verify: how long a check may take; 0: as usual
     std::vector<ControlOption> controls;  ///< of generate: --control
@@ -42,6 +43,7 @@ struct CommandLine {
     double scale = 0;                     ///< upscale --scale; 0: not given
     std::uint32_t width = 0, height = 0;  ///< of preprocess; 0: not given
     std::uint64_t seed = 0;               ///< of preprocess
+    WriteOptions write;                   ///< of the commands that write a model; all of it but the callbacks
     bool json = false, quiet = false;
     bool safe_mode = false;    ///< the plugins that come with Pumice alone
     bool probe_again = false;  ///< of plugins list

@@ -19,6 +19,7 @@ Commands:
   preprocess        make the picture that a control network is given
   devices           list the devices that can do it
   models inspect    say what a model file holds
+  convert           write a model in another format, with other types, or pruned
   plugins           list samplers, schedules and other plugins; turn them on and off
 
 Options:
@@ -150,6 +151,30 @@ constexpr std::string_view kInspect = R"(Say what a model file holds: family, ge
   -h, --help         this text
 )";
 
+constexpr std::string_view kConvert = R"(Write a model in another format, with other types, or without what is not needed.
+
+  pumice convert MODEL -o OUTPUT [options]
+
+  MODEL              a model file or folder, or a name in the folder paths.models
+  -o, --output NAME  the ending says the format: .safetensors; .ckpt, .pt (PyTorch's archive); .gguf (as
+                     stable-diffusion.cpp has it); a name without one of these: a folder as diffusers saves it
+      --format NAME  safetensors, ckpt, gguf or diffusers, whatever the ending
+      --type TYPE    of the weights: fp32, fp16, bf16, fp8_e4m3, fp8_e5m2; in GGUF also q8_0, q4_0, q4_1, q5_0, q5_1,
+                     q2_k, q3_k, q4_k, q5_k, q6_k, which matrices get, and fp16 the rest. By default they stay as they are
+      --prune        leave out what only training needs: averaged weights (EMA), optimizer, loss, noise schedule
+      --ema          take the averaged weights of the UNet in place of the last
+      --vae FILE     take the autoencoder of this file in place of the model's
+      --text-encoder FILE
+                     likewise the text encoder
+      --force        replace what is there under that name
+      --json         print a report in JSON instead of the name
+      --config FILE  instead of ~/.config/pumice/config.toml
+  -q, --quiet        no progress, no summary
+  -h, --help         this text
+
+The model passes through memory a few MiB at a time. The output appears under its name when it is whole.
+)";
+
 constexpr std::string_view kPlugins = R"(Samplers, schedules, methods of guidance, control networks, upscalers,
 preprocessors and image filters are plugins: those that come with Pumice, and others.
 
@@ -239,6 +264,7 @@ std::string help_text(std::string_view command, const HelpNames& names) {
         return fmt::format(fmt::runtime(kPreprocess), arg("preprocessors", wrapped(names.preprocessors)));
     if (command == "devices") return std::string(kDevices);
     if (command == "models") return std::string(kModels);
+    if (command == "convert") return std::string(kConvert);
     if (command == "plugins") return std::string(kPlugins);
     if (command == "verify") return std::string(kVerify);
     if (command == "inspect") return std::string(kInspect);

@@ -67,6 +67,8 @@ Expected<void> run(const CommandLine& line, const Context& context) {
             return run_plugins_set(context, line.command == CommandLine::Command::plugins_enable);
         case CommandLine::Command::inspect:
             return run_inspect(context);
+        case CommandLine::Command::convert:
+            return run_convert(context);
         default:
             return {};
     }

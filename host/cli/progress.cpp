@@ -64,6 +64,22 @@ void ProgressView::update(const pumice_progress& progress) {
     }
 }
 
+void ProgressView::written(std::uint64_t done, std::uint64_t total) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!writing_since_) writing_since_ = now;
+    const std::uint64_t percent = total > 0 ? done * 100 / total : 100;
+    const double seconds = std::chrono::duration<double>(now - *writing_since_).count();
+    if (percent == last_percent_ || (style_ == Style::lines && seconds - last_line_ < kLineInterval)) return;
+    last_percent_ = percent;
+    last_line_ = seconds;
+    std::string line = fmt::format("written {} %", percent);
+    if (seconds > 1 && done < total) {
+        const double left = seconds / static_cast<double>(done) * static_cast<double>(total - done);
+        line += fmt::format("  {:.0f} MB/s  {} left", static_cast<double>(done) / seconds / 1e6, duration_text(left));
+    }
+    show(line);
+}
+
 std::string ProgressView::step_line(const pumice_progress& progress) {
     if (!first_step_end_) first_step_end_ = progress.seconds;
     const double rate = progress.step > 1 ? (progress.step - 1) / (progress.seconds - *first_step_end_) : 0;

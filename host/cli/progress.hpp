@@ -1,6 +1,7 @@
 // What the user sees while a picture is made, on stderr: one line that changes on a terminal, plain lines otherwise.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -28,6 +29,8 @@ public:
 
     void loading(const std::string& model);
     void update(const pumice_progress&);
+    /// Of a file being written, in bytes.
+    void written(std::uint64_t done, std::uint64_t total);
     /// Takes the changing line away, before something else is printed.
     void clear();
 
@@ -40,6 +43,8 @@ private:
     bool shown_ = false;
     std::optional<double> first_step_end_;  ///< the first step also compiles, so the rate leaves it out
     double last_line_ = 0;
+    std::optional<std::chrono::steady_clock::time_point> writing_since_;
+    std::uint64_t last_percent_ = 0;
 };
 
 }  // namespace pumice::cli

@@ -105,3 +105,35 @@ TEST_CASE("floats beyond a half's range") {
     CHECK(f32_to_bf16(std::numeric_limits<float>::max()) == 0x7F80);
     CHECK((f32_to_f16(std::nanf("")) & 0x7E00) == 0x7E00);
 }
+
+TEST_CASE("8-bit floats convert to float and back to themselves, and floats to the nearest of them") {
+    const auto wrong = [](auto to_float, auto from_float, std::uint8_t most) {
+        int count = 0;
+        for (std::uint32_t i = 0; i < 256; ++i) {
+            const auto code = static_cast<std::uint8_t>(i);
+            const float value = to_float(code);
+            if (std::isnan(value))
+                count += !std::isnan(to_float(from_float(value)));
+            else
+                count += from_float(value) != code;
+        }
+        for (std::uint8_t code = 0; code < most; ++code) {
+            const float low = to_float(code), high = to_float(static_cast<std::uint8_t>(code + 1));
+            const float middle = (low + high) / 2;
+            const std::uint8_t even = code % 2 == 0 ? code : static_cast<std::uint8_t>(code + 1);
+            count += from_float(middle) != even;
+            count += from_float(std::nextafter(middle, low)) != code;
+            count += from_float(std::nextafter(middle, high)) != code + 1;
+            count += from_float(-middle) != (even | 0x80);
+        }
+        return count;
+    };
+    CHECK(wrong(f8_e4m3_to_f32, f32_to_f8_e4m3, 0x7E) == 0);
+    CHECK(wrong(f8_e5m2_to_f32, f32_to_f8_e5m2, 0x7B) == 0);
+    CHECK(f32_to_f8_e4m3(464.0f) == 0x7E);
+    CHECK(f32_to_f8_e4m3(464.1f) == 0x7F);
+    CHECK(f32_to_f8_e4m3(-std::numeric_limits<float>::infinity()) == 0xFF);
+    CHECK(f32_to_f8_e5m2(61440.0f) == 0x7C);
+    CHECK(f32_to_f8_e5m2(61439.0f) == 0x7B);
+    CHECK(f32_to_f8_e5m2(std::numeric_limits<float>::denorm_min()) == 0);
+}

@@ -260,7 +260,7 @@ PUMICE_API void pumice_string_destroy(char* string);
  * of digest, two spaces and name. PUMICE_NOT_FOUND, PUMICE_IO. */
 PUMICE_API pumice_status pumice_file_sha256(const char* path, char digits[65], pumice_error* error);
 
-/* ---- pictures -------------------------------------------------------------------------------------------------- */
+/* ---- cancelling ------------------------------------------------------------------------------------------------ */
 
 /* A flag that stops requests. */
 typedef struct pumice_cancel pumice_cancel;
@@ -273,6 +273,40 @@ PUMICE_API void pumice_cancel_destroy(pumice_cancel* cancel);
 PUMICE_API void pumice_cancel_set(pumice_cancel* cancel);
 /* Requests may run again. */
 PUMICE_API void pumice_cancel_reset(pumice_cancel* cancel);
+
+/* ---- model files ----------------------------------------------------------------------------------------------- */
+
+/* How a model is written to a file or a folder. */
+typedef struct pumice_write_options {
+    size_t struct_size;
+    const char* format; /* "safetensors", "ckpt" (PyTorch's zip archive), "gguf" or "diffusers" (a folder); NULL or "": by
+                           the ending of the output's name, a folder without a known one */
+    const char* type;   /* of the weights: "fp32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2"; and in GGUF "q8_0", "q4_0",
+                           "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", for matrices, with fp16 for the
+                           rest. NULL or "": as they are */
+    int32_t prune;      /* 1: without what only training needs: averages (EMA), optimizer, loss, noise schedule */
+    int32_t ema;        /* 1: the UNet's averaged weights in place of the last */
+    int32_t overwrite;  /* 1: what is there under the output's name is replaced */
+    const char* vae;          /* a file whose autoencoder takes the place of the model's; NULL or "": none */
+    const char* text_encoder; /* likewise the text encoder */
+    /* Called on the thread of the call, a few times a second or more: bytes written of all. NULL: none. */
+    void (*on_progress)(void* user, uint64_t done, uint64_t total);
+    void* user;
+    const pumice_cancel* cancel; /* NULL: none */
+} pumice_write_options;
+#define PUMICE_WRITE_OPTIONS_INIT \
+    { sizeof(pumice_write_options), NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, NULL }
+
+/* Writes a model again: in another format, with other types, or without what is not needed. Tensor by tensor, so memory
+ * stays at some MiB whatever the size; the output appears when it is whole, and after an error nothing is left of it.
+ * Needs no device. *report is a JSON object: file, format, bytes, tensors, dtypes, notes; it goes with
+ * pumice_string_destroy. options may be NULL. PUMICE_NOT_FOUND; PUMICE_IO (also for an output that is there already);
+ * PUMICE_BAD_FORMAT; PUMICE_UNSUPPORTED (a tensor or family that the format cannot have, a value beyond the type's range);
+ * PUMICE_CANCELLED. */
+PUMICE_API pumice_status pumice_convert(const char* model, const char* output, const pumice_write_options* options,
+                                        char** report, pumice_error* error);
+
+/* ---- pictures -------------------------------------------------------------------------------------------------- */
 
 typedef enum pumice_rng {
     PUMICE_RNG_TORCH_CPU = 0, /* as PyTorch's CPU generator; the low 32 bits of the seed */

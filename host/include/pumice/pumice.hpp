@@ -138,6 +138,60 @@ inline Expected<std::string> file_sha256(const std::string& path) {
     return std::string(digits);
 }
 
+class Cancel {
+public:
+    Cancel() : handle_(pumice_cancel_create()) {
+        if (!handle_) throw std::bad_alloc();
+    }
+    void set() const { pumice_cancel_set(handle_.get()); }
+    void reset() const { pumice_cancel_reset(handle_.get()); }
+    const pumice_cancel* handle() const { return handle_.get(); }
+
+private:
+    detail::Handle<pumice_cancel> handle_;
+};
+
+/// The fields of pumice_write_options, where they are described.
+struct WriteOptions {
+    std::string format = {}, type = {};
+    bool prune = false, ema = false, overwrite = false;
+    std::string vae = {}, text_encoder = {};
+    std::function<void(std::uint64_t done, std::uint64_t total)> on_progress = {};  ///< must not throw
+    const Cancel* cancel = nullptr;
+};
+
+namespace detail {
+/// Valid as long as `options` is.
+inline pumice_write_options write_options(const WriteOptions& options) {
+    pumice_write_options values = PUMICE_WRITE_OPTIONS_INIT;
+    values.format = options.format.c_str();
+    values.type = options.type.c_str();
+    values.prune = options.prune ? 1 : 0;
+    values.ema = options.ema ? 1 : 0;
+    values.overwrite = options.overwrite ? 1 : 0;
+    values.vae = options.vae.c_str();
+    values.text_encoder = options.text_encoder.c_str();
+    if (options.on_progress)
+        values.on_progress = [](void* user, std::uint64_t done, std::uint64_t total) noexcept {
+            static_cast<const WriteOptions*>(user)->on_progress(done, total);
+        };
+    values.user = const_cast<WriteOptions*>(&options);
+    if (options.cancel) values.cancel = options.cancel->handle();
+    return values;
+}
+}  // namespace detail
+
+/// See pumice_convert. Gives the report, JSON.
+inline Expected<std::string> convert(const std::string& model, const std::string& output,
+                                     const WriteOptions& options = {}) {
+    const pumice_write_options values = detail::write_options(options);
+    pumice_error error = PUMICE_ERROR_INIT;
+    char* report = nullptr;
+    if (pumice_convert(model.c_str(), output.c_str(), &values, &report, &error) != PUMICE_OK)
+        return detail::failure(error);
+    return std::string(detail::Handle<char>(report).get());
+}
+
 using LogFunction = std::function<void(pumice_log_level, std::string_view line)>;
 
 struct PluginFolder {
@@ -278,19 +332,6 @@ private:
     std::shared_ptr<LogFunction> plugins_log_;
     std::shared_ptr<LogFunction> log_;  ///< before handle_, which uses it to the end
     detail::Handle<pumice_engine> handle_;
-};
-
-class Cancel {
-public:
-    Cancel() : handle_(pumice_cancel_create()) {
-        if (!handle_) throw std::bad_alloc();
-    }
-    void set() const { pumice_cancel_set(handle_.get()); }
-    void reset() const { pumice_cancel_reset(handle_.get()); }
-    const pumice_cancel* handle() const { return handle_.get(); }
-
-private:
-    detail::Handle<pumice_cancel> handle_;
 };
 
 /// The fields of pumice_request, where they are described. Model::defaults gives one that suits a model.

@@ -1,0 +1,37 @@
+// The commands that work on model files, as they are typed.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "cli/command_line.hpp"
+#include "cli/parser.hpp"
+#include "outcome.hpp"
+
+namespace pumice::cli {
+
+/// What the commands that write a model share.
+struct WriteCommand : Parser {
+    CommandLine& line;
+    Given output, type, format, vae, text_encoder, config;
+    WriteCommand(CLI::App& parent, const char* name, CommandLine& to);
+    Expected<void> read_shared(CommandLine::Command command);
+};
+
+struct Convert : WriteCommand {
+    Given input;
+    Convert(CLI::App& parent, CommandLine& to);
+    Expected<void> read();
+};
+
+struct ModelCommands {
+    Convert convert;
+    /// `program` has the commands that stand alone, `models` those of `pumice models`.
+    ModelCommands(CLI::App& program, CLI::App& models, CommandLine&);
+    /// With the names of their helps.
+    std::vector<std::pair<const Parser*, const char*>> parsers() const;
+    /// Whether one of them was given; it is then in the command line.
+    Expected<bool> read();
+};
+
+}  // namespace pumice::cli

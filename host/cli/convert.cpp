@@ -1,0 +1,65 @@
+// pumice convert, and what else writes models.
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/progress.hpp"
+#include "cli/starter.hpp"
+#include "outcome.hpp"
+
+namespace pumice::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The files that the options name, by the names that users give models.
+Expected<void> find_parts(WriteOptions& options, const host::Settings& settings) {
+    for (std::string* part : {&options.vae, &options.text_encoder}) {
+        if (part->empty()) continue;
+        HOST_ASSIGN(const auto file, find_model(*part, settings));
+        *part = file.string();
+    }
+    return {};
+}
+
+void print_report(const CommandLine& line, const std::string& text, double seconds) {
+    Json report = Json::parse(text);
+    if (line.json) {
+        report["seconds"] = seconds;
+        fmt::print("{}\n", report.dump(2, ' ', false, Json::error_handler_t::replace));
+        return;
+    }
+    fmt::print("{}\n", report["file"].get<std::string>());
+    if (line.quiet) return;
+    for (const auto& note : report["notes"]) fmt::print(stderr, "note: {}\n", note.get<std::string>());
+    std::string types;
+    for (const auto& [name, sum] : report["dtypes"].items())
+        types += fmt::format("{}{} {}", types.empty() ? "" : ", ", sum["tensors"].get<std::uint64_t>(), name);
+    fmt::print(stderr, "{}, {} tensors ({}), {}, in {:.1f} s\n", report["format"].get<std::string>(),
+               report["tensors"].get<std::uint64_t>(), types, size_text(report["bytes"].get<std::uint64_t>()), seconds);
+}
+
+}  // namespace
+
+Expected<void> run_convert(const Context& context) {
+    const auto begin = std::chrono::steady_clock::now();
+    HOST_ASSIGN(const auto model, find_model(context.line.file, context.settings));
+    WriteOptions options = context.line.write;
+    HOST_TRY(find_parts(options, context.settings));
+    Interrupt interrupt;
+    ProgressView view(stderr, ProgressView::style_for(stderr, context.line.quiet));
+    options.on_progress = [&view](std::uint64_t done, std::uint64_t total) { view.written(done, total); };
+    options.cancel = &interrupt.cancel();
+    // What is half written is taken away before the program ends.
+    const auto held = interrupt.hold();
+    HOST_ASSIGN(const std::string report, convert(model.string(), *context.line.output, options));
+    view.clear();
+    print_report(context.line, report, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    return {};
+}
+
+}  // namespace pumice::cli

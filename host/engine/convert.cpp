@@ -1,0 +1,134 @@
+#include <map>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/abi.hpp"
+#include "engine/objects.hpp"
+#include "engine/write_model.hpp"
+#include "weights/parts.hpp"
+
+namespace pumice {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The file with the parts that are to come from others.
+Result<WeightFile> open_with_parts(const char* path, const pumice_write_options& options) {
+    auto file = WeightFile::open(path);
+    for (const auto& [other, part] :
+         {std::pair(options.vae, ModelPart::vae), std::pair(options.text_encoder, ModelPart::text)}) {
+        if (!file || !other || !*other) continue;
+        PUMICE_ASSIGN(const WeightFile opened, WeightFile::open(other));
+        file = with_part(*file, opened, part);
+    }
+    return file;
+}
+
+std::uint64_t size_on_disk(const std::filesystem::path& path) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(path, ignored)) return std::filesystem::file_size(path, ignored);
+    std::uint64_t sum = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(path, ignored))
+        if (entry.is_regular_file(ignored)) sum += entry.file_size(ignored);
+    return sum;
+}
+
+const char* format_name(OutputFormat format) {
+    switch (format) {
+        case OutputFormat::safetensors:
+            return "safetensors";
+        case OutputFormat::checkpoint:
+            return "ckpt";
+        case OutputFormat::gguf:
+            return "gguf";
+        case OutputFormat::diffusers:
+            break;
+    }
+    return "diffusers";
+}
+
+Json report_of(const OutputModel& model, const std::string& output, OutputFormat format,
+               const std::vector<std::string>& notes) {
+    std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> sums;  // tensors, bytes
+    for (const OutputTensor& t : model.tensors) {
+        auto& [tensors, bytes] = sums[to_string(t.dtype)];
+        ++tensors;
+        bytes += t.byte_count();
+    }
+    Json dtypes = Json::object();
+    for (const auto& [name, sum] : sums) dtypes[name] = {{"tensors", sum.first}, {"bytes", sum.second}};
+    return {{"file", output},       {"format", format_name(format)}, {"bytes", size_on_disk(output)},
+            {"tensors", model.tensors.size()}, {"dtypes", dtypes},   {"notes", notes}};
+}
+
+Result<std::string> convert(const char* path, const char* output, const pumice_write_options& options) {
+    PUMICE_ASSIGN(const WriteTarget target, write_target(output, options));
+    PUMICE_ASSIGN(const WeightFile file, open_with_parts(path, options));
+    PUMICE_ASSIGN(OutputModel model, output_model(file, {options.prune != 0, options.ema != 0}));
+    return write_reported(std::move(model), target, options, file);
+}
+
+}  // namespace
+
+Result<WriteTarget> write_target(const char* output, const pumice_write_options& options) {
+    WriteTarget target{output, output_format_of(output), std::nullopt};
+    if (const std::string name = abi::text_or_empty(options.format); !name.empty()) {
+        const auto format = output_format(name);
+        if (!format)
+            return Error{Code::invalid_argument,
+                         fmt::format("format: \"{}\" is not one of safetensors, ckpt, gguf, diffusers", printable(name))};
+        target.format = *format;
+    }
+    if (const std::string name = abi::text_or_empty(options.type); !name.empty()) {
+        target.type = weight_type(name);
+        if (!target.type)
+            return Error{Code::invalid_argument, fmt::format("type: \"{}\" is not one of {}", printable(name),
+                                                             fmt::join(weight_type_names(), ", "))};
+        if (is_quantized(*target.type) && target.format != OutputFormat::gguf)
+            return Error{Code::invalid_argument,
+                         fmt::format("type {}: only GGUF has it; name the output .gguf", name)};
+        if (size_of(*target.type) == 1 && target.format == OutputFormat::gguf)
+            return Error{Code::invalid_argument, fmt::format("type {}: GGUF does not have it; choose q8_0", name)};
+    }
+    return target;
+}
+
+Result<std::string> write_reported(OutputModel model, const WriteTarget& target, const pumice_write_options& options,
+                                   const WeightFile& like) {
+    set_types(model, target.type, target.format);
+    const std::uint64_t total = model.byte_count();
+    std::uint64_t done = 0;
+    const OnWritten on_written = [&](std::uint64_t bytes) -> Status {
+        done += bytes;
+        if (options.on_progress) options.on_progress(options.user, done, total);
+        if (options.cancel && options.cancel->set) return Error{Code::cancelled, "cancelled"};
+        return {};
+    };
+    const Existing existing = options.overwrite ? Existing::replace : Existing::refuse;
+    PUMICE_ASSIGN(const auto notes, write_model(model, target.path, target.format, existing, like, on_written));
+    return report_of(model, target.path.string(), target.format, notes)
+        .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace pumice
+
+extern "C" {
+
+pumice_status pumice_convert(const char* model, const char* output, const pumice_write_options* options, char** report,
+                             pumice_error* error) {
+    return pumice::abi::guard(error, [&]() -> pumice::Status {
+        if (!report) return pumice::Error{pumice::Code::invalid_argument, "report is NULL"};
+        *report = nullptr;
+        if (!model || !*model) return pumice::Error{pumice::Code::invalid_argument, "model is empty"};
+        if (!output || !*output) return pumice::Error{pumice::Code::invalid_argument, "output is empty"};
+        pumice_write_options values = PUMICE_WRITE_OPTIONS_INIT;
+        if (options) {
+            PUMICE_ASSIGN(values, pumice::abi::read_struct(options, "options"));
+        }
+        PUMICE_ASSIGN(const std::string text, pumice::convert(model, output, values));
+        *report = pumice::abi::text_to_caller(text);
+        return {};
+    });
+}
+
+}  // extern "C"
