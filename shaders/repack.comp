@@ -1,6 +1,6 @@
 // A weight in file order [n][k][tap] to the packed layout [tap][k/4][n][4] of core/graph/weight.hpp. Elements are moved
-// as bits; n and k are padded with zeros.
-//@axis b32: b16:HALF
+// as bits, or f32 is rounded to f16 or bf16; n and k are padded with zeros.
+//@axis b32: b16:HALF,FROM_HALF f32_f16:HALF,TO_F16 f32_bf16:HALF,TO_BF16
 #version 460
 
 layout(local_size_x_id = 0) in;
@@ -24,9 +24,14 @@ layout(push_constant) uniform Parameters {
 } p;
 
 uint element(uint i) {
-#ifdef HALF
+#ifdef FROM_HALF
     const uint word = source[i >> 1];
     return (i & 1) != 0 ? word >> 16 : word & 0xffffu;
+#elif defined(TO_F16)
+    return packHalf2x16(vec2(uintBitsToFloat(source[i]), 0)) & 0xffffu;
+#elif defined(TO_BF16)
+    const uint bits = source[i];  // to nearest, to even
+    return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
 #else
     return source[i];
 #endif

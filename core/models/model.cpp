@@ -64,4 +64,15 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<Device> device, std::
                                             std::move(tokenizer), options));
 }
 
+const AdapterTargets& Model::adapter_targets() {
+    if (!adapter_targets_) adapter_targets_ = std::make_unique<AdapterTargets>(file_);
+    return *adapter_targets_;
+}
+
+void Model::set_adapters(AdapterSet adapters) {
+    const auto set =
+        adapters.entries().empty() ? nullptr : std::make_shared<const AdapterSet>(std::move(adapters));
+    for (WeightSet* weights : {&text_, &unet_}) weights->set_adapters(set, precision() != Precision::fp16);
+}
+
 }  // namespace pumice

@@ -46,6 +46,12 @@ public:
     WeightSet& unet_weights() { return unet_; }
     WeightSet& vae_weights() { return vae_; }
 
+    /// What adapters can change, found at the first call.
+    const AdapterTargets& adapter_targets();
+    /// Has the adapters, and no others, merged into the weights from the next graph on (WeightSet::set_adapters): of
+    /// their own type in fp16, in f32 otherwise.
+    void set_adapters(AdapterSet);
+
     /// Whether all three parts and room for activations fit on the device together. If not, a pipeline releases the
     /// weights of one part before it brings in the next.
     bool fits_at_once() const { return fits_at_once_; }
@@ -60,6 +66,7 @@ private:
     ModelOptions options_;
     WeightSet text_, unet_, vae_;
     bool fits_at_once_ = true;
+    std::unique_ptr<AdapterTargets> adapter_targets_;
 };
 
 }  // namespace pumice

@@ -1,5 +1,7 @@
 #include "models/weight_set.hpp"
 
+#include <iterator>
+
 namespace pumice {
 
 WeightSet::WeightSet(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels, const WeightFile& file,
@@ -18,13 +20,50 @@ const Weight& WeightSet::load(Graph& g, const std::string& name, WeightUse use) 
     static const Weight none;
     if (g.error()) return none;
     if (const auto it = loaded_.find(name); it != loaded_.end()) return it->second;
-    if (!store_) store_ = std::make_unique<WeightStore>(device_, kernels_);
-    auto weight = store_->load(*file_, prefix_ + name, use);
+    auto weight = load(name, use);
     if (!weight) {
         g.fail(std::move(weight.error()));
         return none;
     }
     return loaded_.emplace(name, *std::move(weight)).first->second;
+}
+
+Result<Weight> WeightSet::load(const std::string& name, WeightUse use) {
+    if (!store_) store_ = std::make_unique<WeightStore>(device_, kernels_);
+    if (!adapters_ || !adapters_->changes(prefix_ + name)) return store_->load(*file_, prefix_ + name, use);
+    PUMICE_ASSIGN(const StoredTensor* const t, file_->tensor(prefix_ + name));
+    return load_merged(*t, use);
+}
+
+Result<Weight> WeightSet::load_merged(const StoredTensor& t, WeightUse use) {
+    PUMICE_ASSIGN(auto patches, adapters_->patches(t.name));
+    PUMICE_ASSIGN(const Weight planned, planned_weight(t, use));
+    if (planned.layout == WeightLayout::packed) {
+        PUMICE_ASSIGN(Weight weight, store_->place(*file_, t, use, wide_ ? WeightStore::Form::f32 : WeightStore::Form::elements));
+        if (!merger_) merger_ = std::make_unique<WeightMerger>(device_, kernels_);
+        PUMICE_TRY(merger_->add(t, std::move(patches), weight));
+        return weight;
+    }
+    std::vector<float> values(t.elements());
+    read_f32(t, 0, values);
+    PUMICE_TRY(merge_on_host(values, t.shape.size() > 1 ? t.shape[1] : 1, patches));
+    StoredTensor merged = t;
+    merged.dtype = StoredType::f32;
+    merged.data = std::as_bytes(std::span(values));
+    return store_->load(*file_, merged, use);
+}
+
+void WeightSet::set_adapters(std::shared_ptr<const AdapterSet> adapters, bool wide) {
+    const bool same = adapters_ && adapters ? *adapters_ == *adapters && wide_ == wide : adapters_ == adapters;
+    if (same) return;
+    for (auto it = loaded_.begin(); it != loaded_.end();) {
+        const std::string name = prefix_ + it->first;
+        const bool changed = (adapters_ && adapters_->changes(name)) || (adapters && adapters->changes(name));
+        if (changed) store_->give_back(it->second);
+        it = changed ? loaded_.erase(it) : std::next(it);
+    }
+    adapters_ = std::move(adapters);
+    wide_ = wide;
 }
 
 const Weight& WeightSet::linear(Graph& g, const std::string& name) {
@@ -51,11 +90,14 @@ const Weight* WeightSet::geglu_bias(Graph& g, const std::string& name) {
 }
 
 Status WeightSet::flush() {
+    if (merger_) PUMICE_TRY(merger_->flush());
+    merger_.reset();
     return store_ ? store_->flush() : Status{};
 }
 
 void WeightSet::release() {
     loaded_.clear();
+    merger_.reset();
     store_.reset();
 }
 

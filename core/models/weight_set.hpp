@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "adapters/adapter.hpp"
+#include "adapters/weight_merger.hpp"
 #include "graph/graph.hpp"
 #include "graph/weight.hpp"
 #include "weights/upload.hpp"
@@ -37,8 +39,17 @@ public:
     std::uint64_t file_bytes() const;  ///< of all tensors under the prefix
     std::uint64_t device_bytes() const;
 
+    /// From the next graph on, the tensors that the adapters change have them merged in; those that the adapters before
+    /// changed are read again from the file, so nothing is left of them. `wide`: merged weights are f32, else of the
+    /// type they have without. No program made before may be run after, unless the adapters are the same.
+    void set_adapters(std::shared_ptr<const AdapterSet>, bool wide);
+    /// The weights on the device, by name without the prefix.
+    const std::map<std::string, Weight>& loaded() const { return loaded_; }
+
 private:
     const Weight& load(Graph&, const std::string& name, WeightUse use);
+    Result<Weight> load(const std::string& name, WeightUse use);
+    Result<Weight> load_merged(const StoredTensor&, WeightUse use);
 
     std::shared_ptr<Device> device_;
     std::shared_ptr<KernelCache> kernels_;
@@ -46,6 +57,9 @@ private:
     std::string prefix_;
     std::unique_ptr<WeightStore> store_;
     std::map<std::string, Weight> loaded_;
+    std::shared_ptr<const AdapterSet> adapters_;  ///< null: none
+    bool wide_ = false;
+    std::unique_ptr<WeightMerger> merger_;
 };
 
 }  // namespace pumice

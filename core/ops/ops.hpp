@@ -181,7 +181,31 @@ TensorId random_normal(Graph&, Shape, std::span<const std::uint64_t> seeds, std:
 /// layer at a time is taken.
 TensorId dequantize(Graph&, const Weight& w);
 
-/// Repacks rows [row0, row0+rows) of a [n][k][kh][kw] tensor, whose bytes lie at the start of `source`, into `w`.
+/// Repacks rows [row0, row0+rows) of a [n][k][kh][kw] tensor, whose bytes lie at the start of `source`, into `w`: of its
+/// own type, or f32 that is rounded to it.
 void repack(Graph&, TensorId source, DType source_dtype, const Weight& w, std::uint32_t row0, std::uint32_t rows);
+
+/// One adapter's change to rows [row0, row0 + rows) of a weight of m = k * taps columns. Its matrices lie in one tensor of
+/// factors, row by row; a, b, c, d and magnitude are where they begin.
+struct MergeChange {
+    enum class Kind : std::uint8_t {
+        low_rank,    ///< a {rows, rank} b {rank, m}
+        hadamard,    ///< (a b) times (c {rows, rank2} d {rank2, m}), element by element
+        kronecker,   ///< a {rows / b_rows, rank} and b {b_rows, rank2, taps}: each element of a times all of b
+        difference,  ///< a {rows, m}
+        rows,        ///< the weight times a {rows}
+        columns,     ///< the weight times a {k}
+    };
+    enum class Magnitudes : std::uint8_t { none, rows, channels };  ///< lengths of rows, or of input channels (DoRA)
+    Kind kind = Kind::low_rank;
+    Magnitudes magnitudes = Magnitudes::none;
+    std::uint32_t row0 = 0, rows = 0, taps = 1;
+    std::uint32_t a = 0, b = 0, c = 0, d = 0, magnitude = 0;
+    std::uint32_t rank = 0, rank2 = 0, b_rows = 0;
+    float factor = 1;    ///< of the change
+    float strength = 1;  ///< with magnitudes: how far the weight goes towards the changed one; `factor` is without it
+};
+/// Changes w, f32 {1,1,n,m} in the file's order, in place: shaders/merge.comp has the formulas. Always exact.
+void merge(Graph&, TensorId w, TensorId factors, const MergeChange&);
 
 }  // namespace pumice::ops

@@ -17,7 +17,8 @@ struct RepackParameters {
 
 void repack(Graph& g, TensorId source, DType source_dtype, const Weight& w, std::uint32_t row0, std::uint32_t rows) {
     const std::uint64_t row_bytes = std::uint64_t(w.k) * w.taps() * size_of(source_dtype);
-    const bool fits = source && w && w.layout == WeightLayout::packed && source_dtype == w.dtype && rows > 0 &&
+    const bool fits = source && w && w.layout == WeightLayout::packed && rows > 0 &&
+                      (source_dtype == w.dtype || (source_dtype == DType::f32 && size_of(w.dtype) == 2)) &&
                       std::uint64_t(row0) + rows <= w.n && (!w.geglu || w.n % 8 == 0) &&
                       rows * row_bytes <= g.info(source).bytes() &&
                       (size_of(source_dtype) == 4 || size_of(source_dtype) == 2);
@@ -40,8 +41,10 @@ void repack(Graph& g, TensorId source, DType source_dtype, const Weight& w, std:
     const Capabilities& caps = g.caps();
     const bool processor = caps.type == DeviceType::cpu || caps.subgroup_size <= 8;
     const std::uint32_t lanes = processor ? std::bit_floor(std::clamp(caps.subgroup_size, 1u, 64u)) : 64;
+    const char* module = size_of(source_dtype) == 2 ? "repack.b16" : "repack.b32";
+    if (source_dtype != w.dtype) module = w.dtype == DType::f16 ? "repack.f32_f16" : "repack.f32_bf16";
     Dispatch d;
-    d.kernel = {size_of(source_dtype) == 2 ? "repack.b16" : "repack.b32",
+    d.kernel = {module,
                 {lanes, w.taps(), w.geglu ? 1u : 0u},
                 2,
                 sizeof(RepackParameters)};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -40,6 +41,17 @@ public:
     /// does not suit the use, Code::unsupported one of another element type, Code::missing_feature one that is larger
     /// than the device binds; memory and device errors as they come.
     Result<Weight> load(const WeightFile&, std::string_view name, WeightUse);
+    /// The same of a tensor that need not lie in the file, which messages name; its data are read during the call.
+    Result<Weight> load(const WeightFile&, const StoredTensor&, WeightUse);
+    enum class Form : std::uint8_t {
+        stored,    ///< as load() makes it
+        elements,  ///< of the same type, but no blocks: those of GGUF become f16
+        f32,
+    };
+    /// Memory for a tensor's weight, which the caller fills.
+    Result<Weight> place(const WeightFile&, const StoredTensor&, WeightUse, Form);
+    /// Takes back a weight's memory for another of its size: the caller's programs that use it are gone.
+    void give_back(const Weight&);
     /// Waits until all that was queued is on the device, and frees the staging slots. After an error the weights queued
     /// since the last flush hold nothing of use.
     Status flush();
@@ -66,6 +78,7 @@ private:
     std::uint64_t bytes_ = 0;
     std::shared_ptr<Buffer> block_;  ///< shared by small tensors
     std::uint64_t block_used_ = 0;
+    std::multimap<std::uint64_t, BufferRange> free_;  ///< given back, by size
     std::unique_ptr<Slot> slots_[2];
     std::uint32_t filling_ = 0;  ///< the other slot is in flight, or empty
     Arena arena_;

@@ -36,7 +36,7 @@ Expected<void> read_params(const Given& params, host::Settings& settings) {
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, output, config, params, filters, controls;
+    Given prompt, output, config, params, filters, controls, loras;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
@@ -45,7 +45,8 @@ struct Generate : Parser {
           config(add(*app, "--config")),
           params(add_all(*app, "--plugin-param")),
           filters(add_all(*app, "--filter")),
-          controls(add_all(*app, "--control")) {
+          controls(add_all(*app, "--control")),
+          loras(add_all(*app, "--lora")) {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
                                           {"--vae", "--vae"},
                                           {"--text-encoder", "--text-encoder"},
@@ -61,6 +62,7 @@ struct Generate : Parser {
                                           {"--rng", "--rng"},
                                           {"--batch", "-b,--batch"},
                                           {"--clip-skip", "--clip-skip"},
+                                          {"--lora-folder", "--lora-folder"},
                                           {"--device", "--device"},
                                           {"--precision", "--precision"}})
             settings.emplace_back(name, add(*app, names));
@@ -79,6 +81,7 @@ struct Generate : Parser {
                 HOST_TRY(host::set_from_text(line.settings, *host::find_flag(name), *text, name));
         HOST_TRY(read_params(params, line.settings));
         line.filters = filters.option->results();
+        line.loras = loras.option->results();
         for (const std::string& text : controls.option->results()) {
             HOST_ASSIGN(ControlOption control, parse_control(text));
             line.controls.push_back(std::move(control));

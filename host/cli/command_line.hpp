@@ -37,6 +37,7 @@ struct CommandLine {
     double seconds = 0;                   ///< of plugins verify: how long a check may take; 0: as usual
     std::vector<ControlOption> controls;  ///< of generate: --control
     std::vector<std::string> filters;     ///< of generate: --filter
+    std::vector<std::string> loras;       ///< of generate: --lora
     std::string picture;                  ///< of upscale and preprocess: the file that is read; empty: none
     std::string method;                   ///< the name of the preprocessor; --upscaler, or empty
     std::string upscaler_model;           ///< upscale --model

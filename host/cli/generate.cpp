@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/adapter_folders.hpp"
 #include "cli/commands.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output_names.hpp"
@@ -88,7 +89,7 @@ private:
     Expected<void> read_control_pictures(Request&) const;
     Expected<Model> load_model(const Engine&) const;
     Expected<void> write(const Images&, const Request&);
-    host::PictureInfo info(const Request&, std::uint64_t seed) const;
+    host::PictureInfo info(const Request&, std::uint64_t seed, const Json& report) const;
     void report(const Engine&, const Request&, const Images&) const;
 
     const Context& context_;
@@ -134,6 +135,8 @@ Expected<void> Generation::run() {
     auto hash = std::async(std::launch::async, [file = model_file_.string()] { return file_sha256(file); });
     Request request = make_request(model, context_.settings, *context_.line.prompt);
     request.filters = context_.line.filters;
+    request.adapter_folders = lora_folders(context_.settings);
+    for (const std::string& lora : context_.line.loras) HOST_TRY(add_lora(lora, request.prompt, request.adapter_folders));
     std::vector<UsedMethod> used = {{"sampler", request.sampler}, {"schedule", request.schedule}};
     if (!request.guidance.empty()) used.push_back({"guidance", request.guidance});
     for (const std::string& filter : request.filters) used.push_back({"image_filter", filter});
@@ -167,7 +170,9 @@ Expected<void> Generation::read_control_pictures(Request& request) const {
     return {};
 }
 
-host::PictureInfo Generation::info(const Request& request, std::uint64_t seed) const {
+host::PictureInfo Generation::info(const Request& request, std::uint64_t seed, const Json& report) const {
+    std::vector<std::pair<std::string, std::string>> loras;
+    for (const Json& adapter : report["adapters"]) loras.emplace_back(adapter["name"], adapter["hash"]);
     return {.prompt = request.prompt,
             .negative_prompt = request.negative_prompt,
             .steps = request.steps,
@@ -176,6 +181,7 @@ host::PictureInfo Generation::info(const Request& request, std::uint64_t seed) c
             .guidance = request.guidance,
             .guidance_params = params_of("guidance", request),
             .controls = control_infotexts(context_.line.controls),
+            .loras = std::move(loras),
             .guidance_scale = double(request.guidance_scale),
             .seed = seed,
             .width = request.width,
@@ -191,10 +197,11 @@ Expected<void> Generation::write(const Images& images, const Request& request) {
     const auto begin = Clock::now();
     const auto held = interrupt_.hold();
     OutputNames names(context_.line.output, context_.settings.output_folder);
+    const Json report = Json::parse(images.report());
     for (std::size_t i = 0; i < images.size(); ++i) {
         const Images::Image image = images[i];
         HOST_ASSIGN(const auto png, host::encode_png({image.width, image.height, image.rgb,
-                                                      host::infotext(info(request, image.seed))}));
+                                                      host::infotext(info(request, image.seed, report))}));
         HOST_ASSIGN(const fs::path file, names.write(i, png));
         files_.push_back(file.string());
     }
@@ -233,6 +240,7 @@ void Generation::report(const Engine& engine, const Request& request, const Imag
         {"plugin_params", request.plugin_params},
         {"filters", request.filters},
         {"controls", control_infotexts(context_.line.controls)},
+        {"adapters", json["adapters"]},
         {"rng", rng_name(request.rng)},
         {"batch", request.batch},
         {"clip_skip", request.clip_skip},

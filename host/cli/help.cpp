@@ -48,6 +48,9 @@ How:
                           it, or a name in the folder paths.models; by default the starter model
       --vae FILE          the autoencoder of this file instead of the model's
       --text-encoder FILE the text encoder of this file instead of the model's
+      --lora NAME[:WEIGHT] a LoRA or LyCORIS: a file, or a name in the LoRA folder; may be repeated. As <lora:NAME:WEIGHT>
+                          in the prompt; NAME:TEXT:UNET has weights for each. 1 by default
+      --lora-folder DIR   by default paths.loras, else Lora, loras or LyCORIS in or beside the folder paths.models
       --steps N           denoising steps, {steps}
       --cfg SCALE         how closely to follow the prompt, {cfg}; 1 or less: no guidance, twice as fast
       --sampler NAME      {samplers}

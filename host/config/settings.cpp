@@ -43,6 +43,7 @@ const std::array kSettings = {
     Setting{"generate.batch", "--batch", "", &S::batch, Kind::whole, 1, 64},
     Setting{"generate.clip_skip", "--clip-skip", "", &S::clip_skip, Kind::whole, 1, 64},
     Setting{"paths.models", "", "PUMICE_MODELS", &S::models_folder, Kind::path},
+    Setting{"paths.loras", "--lora-folder", "", &S::loras_folder, Kind::path},
     Setting{"paths.output", "", "PUMICE_OUTPUT", &S::output_folder, Kind::path},
     Setting{"paths.cache", "", "PUMICE_CACHE", &S::cache_folder, Kind::path},
     Setting{"paths.plugins", "", "", &S::plugins_folder, Kind::path},

@@ -22,7 +22,7 @@ struct Settings {
     std::optional<std::uint64_t> seed;  ///< "random" and -1 leave it empty
     std::optional<std::uint64_t> width, height, steps, batch, clip_skip;
     std::optional<double> cfg;
-    std::optional<std::string> models_folder, output_folder, cache_folder, plugins_folder;
+    std::optional<std::string> models_folder, loras_folder, output_folder, cache_folder, plugins_folder;
     /// Parameters of plugins by key ("sampler.eta"): of the file, and of the command line.
     std::map<std::string, std::string> plugin_params, given_plugin_params;
     /// Where the sampler, the schedule and the guidance were set, for messages: names are checked when the plugins are

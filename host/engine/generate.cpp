@@ -215,7 +215,8 @@ std::uint64_t host_peak() {
 }
 
 /// What no other stage accounts for is loading: opening the file, weights on their way to the device, compiling.
-std::string report(const pumice_model& model, const TextToImageResult& result, double seconds) {
+std::string report(const pumice_model& model, const TextToImageResult& result, const UsedAdapters& adapters,
+                   double seconds) {
     const double steps = std::accumulate(result.step_seconds.begin(), result.step_seconds.end(), 0.0);
     const double load = model.open_seconds + seconds - result.text_seconds - steps - result.decode_seconds;
     const MemoryStatistics memory = model.engine->device->allocator().statistics();
@@ -229,6 +230,7 @@ std::string report(const pumice_model& model, const TextToImageResult& result, d
         {"memory",
          {{"device_peak", memory.device_peak}, {"staging_peak", memory.host_peak}, {"host_peak", host_peak()}}},
         {"unet_flops", result.unet_flops},
+        {"adapters", adapters.report},
         {"notes", result.notes}};
     return json.dump();
 }
@@ -240,11 +242,15 @@ Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumic
     const auto begin = std::chrono::steady_clock::now();
     model.engine->device->allocator().reset_peaks();
     PUMICE_ASSIGN(request.controls, make_controls(model, given));
+    PUMICE_ASSIGN(UsedAdapters adapters, use_adapters(model.adapters, *model.model, given));
+    request.prompt = adapters.prompt;
+    model.model->set_adapters(adapters.set);
     PUMICE_ASSIGN(TextToImageResult result, text_to_image(*model.model, request, control_of(given)));
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     PUMICE_TRY(apply_filters(model, filters, given, result.images));
     auto images = std::make_unique<pumice_images>();
-    images->report = report(model, result, seconds);
+    result.notes.insert(result.notes.begin(), adapters.notes.begin(), adapters.notes.end());
+    images->report = report(model, result, adapters, seconds);
     images->all = std::move(result.images);
     images->seed = request.seed;
     return images;

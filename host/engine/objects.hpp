@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/adapters.hpp"
 #include "engine/device_description.hpp"
 #include "engine/model_defaults.hpp"
 #include "kernels/kernel.hpp"
@@ -47,6 +48,7 @@ struct pumice_model {
     std::shared_ptr<pumice::EngineState> engine;
     std::unique_ptr<pumice::Model> model;
     pumice::ModelDefaults defaults;
+    pumice::AdapterShelf adapters;
     double open_seconds = 0;
 };
 

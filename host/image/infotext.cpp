@@ -38,6 +38,16 @@ std::string quote(const std::string& text) {
     return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+/// "name: hash, name: hash"; those without a hash are left out, and what the list is made of in the names.
+std::string hashes(const std::vector<std::pair<std::string, std::string>>& networks) {
+    std::string list;
+    for (auto [name, hash] : networks) {
+        std::erase_if(name, [](char c) { return c == ':' || c == ','; });
+        if (!hash.empty()) list += fmt::format("{}{}: {}", list.empty() ? "" : ", ", name, hash);
+    }
+    return list;
+}
+
 std::string strip(const std::string& text) {
     constexpr std::string_view kSpace = " \t\n\r\f\v";
     const std::size_t first = text.find_first_not_of(kSpace);
@@ -66,6 +76,7 @@ std::string infotext(const PictureInfo& info) {
     for (const auto& [name, value] : info.guidance_params) settings.emplace_back("Guidance " + name, value);
     for (std::size_t i = 0; i < info.controls.size(); ++i)
         settings.emplace_back(fmt::format("ControlNet {}", i), info.controls[i]);
+    settings.emplace_back("Lora hashes", hashes(info.loras));
     settings.emplace_back("Version", info.version);
     std::string line;
     for (const auto& [name, value] : settings)

@@ -16,6 +16,8 @@ struct PictureInfo {
     std::string guidance;  ///< a plugin's method; "" is not written
     std::vector<std::pair<std::string, std::string>> guidance_params;  ///< those given: "phi", "0.7"
     std::vector<std::string> controls;  ///< "Module: canny, Model: …" of each, as the ControlNet extension writes units
+    /// Names and hashes, as the Lora extension writes them.
+    std::vector<std::pair<std::string, std::string>> loras = {};
     double guidance_scale = 0;
     std::uint64_t seed = 0;
     std::uint32_t width = 0, height = 0;

@@ -93,6 +93,8 @@ TEST_CASE("parameters have AUTOMATIC1111's form") {
           "Model hash: 0123456789, Model: \"a: \\\"b\\\", c\", RNG: NV, Version: pumice 0.1.0");
     plain.sampler = "ddim";
     CHECK(infotext(plain).find("Sampler: DDIM, Schedule type: Automatic,") != std::string::npos);
+    plain.loras = {{"sea, 2", "0123456789ab"}, {"none", ""}, {"sky", "ba9876543210"}};
+    CHECK(infotext(plain).ends_with("RNG: NV, Lora hashes: \"sea 2: 0123456789ab, sky: ba9876543210\", Version: pumice 0.1.0"));
 }
 
 TEST_CASE("a PNG gives back its pixels and its text") {

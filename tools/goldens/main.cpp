@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
     Suite suite(options);
     const std::map<std::string, void (*)(Suite&)> sections{
         {"tokenizer", tokenizer_cases}, {"prompt", prompt_cases}, {"rng", rng_cases}, {"schedule", schedule_cases},
-        {"sampler", sampler_cases},     {"text", text_cases},     {"sd1", sd1_cases}, {"control", control_cases}, {"e2e", e2e_cases},
+        {"sampler", sampler_cases},     {"text", text_cases},     {"sd1", sd1_cases}, {"control", control_cases}, {"lora", lora_cases}, {"e2e", e2e_cases},
         {"upscale", upscale_cases}};
     const std::string folder = options.only.substr(0, options.only.find('/'));
     for (const auto& [name, section] : sections)

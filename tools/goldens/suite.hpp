@@ -98,6 +98,7 @@ void sampler_cases(Suite&);
 void text_cases(Suite&);
 void sd1_cases(Suite&);
 void control_cases(Suite&);
+void lora_cases(Suite&);
 void e2e_cases(Suite&);
 void upscale_cases(Suite&);
 

@@ -356,9 +356,20 @@ typedef struct pumice_control {
 #define PUMICE_CONTROL_INIT \
     { sizeof(pumice_control), NULL, NULL, NULL, 0, 0, NULL, 1, 0, 1, PUMICE_CONTROL_BALANCED, PUMICE_RESIZE_CROP }
 
+/* A LoRA or LyCORIS to merge into the model, for one request. */
+typedef struct pumice_adapter {
+    size_t struct_size;
+    const char* file;
+    float text_weight, unet_weight; /* -1000 to 1000 */
+} pumice_adapter;
+#define PUMICE_ADAPTER_INIT \
+    { sizeof(pumice_adapter), NULL, 1, 1 }
+
 typedef struct pumice_request {
     size_t struct_size;
-    const char* prompt;          /* NULL is "" */
+    /* NULL is "". "<lora:NAME:WEIGHT>" or "<lora:NAME:TEXT_WEIGHT:UNET_WEIGHT>" in it merges an adapter of adapter_folders
+     * and is no text. */
+    const char* prompt;
     const char* negative_prompt; /* NULL is "" */
     uint32_t width, height;      /* pixels, multiples of 8 from 64 to 16384 */
     uint32_t steps;              /* 1...1000 */
@@ -385,12 +396,18 @@ typedef struct pumice_request {
     const char* guidance;
     const pumice_control* const* controls; /* pictures to follow, at most 16 */
     size_t control_count;
+    /* Adapters, before those that the prompt names. They are in the weights while the request runs and as long as the
+     * next ones ask for the same; then the model is what it was, to the bit. */
+    const pumice_adapter* const* adapters;
+    size_t adapter_count;
+    const char* const* adapter_folders; /* where the names of the prompt are looked for, sub-folders included */
+    size_t adapter_folder_count;
 } pumice_request;
 /* Not yet valid: pumice_model_defaults fills it. */
 #define PUMICE_REQUEST_INIT                                                                                              \
     {                                                                                                                    \
         sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL, NULL, \
-            0, NULL, 0, NULL, NULL, 0                                                                                    \
+            0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0                                                                  \
     }
 
 /* Fills in what suits the model: size, steps, guidance, sampler, schedule, ...; prompts, callbacks and seed are left as
@@ -410,7 +427,8 @@ typedef struct pumice_image {
     { sizeof(pumice_image), 0, 0, NULL, 0 }
 
 /* Makes the pictures of a request; returns when they are there. The same request on the same device and precision gives
- * the same bytes. PUMICE_INVALID_ARGUMENT names the field; PUMICE_CANCELLED; PUMICE_NOT_FINITE when the weights are
+ * the same bytes. PUMICE_INVALID_ARGUMENT names the field; PUMICE_NOT_FOUND for an adapter there is not, PUMICE_BAD_FORMAT
+ * for a damaged one, PUMICE_UNSUPPORTED for one of another family; PUMICE_CANCELLED; PUMICE_NOT_FINITE when the weights are
  * damaged; memory and device errors. After an error the model can be used again, unless the device was lost. */
 PUMICE_API pumice_status pumice_generate(pumice_model* model, const pumice_request* request, pumice_images** images,
                                          pumice_error* error);
@@ -419,8 +437,8 @@ PUMICE_API size_t pumice_images_count(const pumice_images* images);
 /* PUMICE_INVALID_ARGUMENT for an index that is not below the count. */
 PUMICE_API pumice_status pumice_images_get(const pumice_images* images, size_t index, pumice_image* image,
                                            pumice_error* error);
-/* How they were made, as a JSON object: precision, timings by stage in seconds, memory peaks in bytes, notes. The text
- * belongs to the images. */
+/* How they were made, as a JSON object: precision, timings by stage in seconds, memory peaks in bytes, the adapters
+ * with their hashes, notes. The text belongs to the images. */
 PUMICE_API const char* pumice_images_report(const pumice_images* images);
 
 /* ---- from picture to picture ------------------------------------------------------------------------------------ */

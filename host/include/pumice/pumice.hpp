@@ -345,6 +345,12 @@ struct Control {
     pumice_resize_mode resize = PUMICE_RESIZE_CROP;
 };
 
+/// The fields of pumice_adapter, where they are described.
+struct Adapter {
+    std::string file = {};
+    float text_weight = 1, unet_weight = 1;
+};
+
 struct Request {
     std::string prompt = {}, negative_prompt = {};
     std::uint32_t width = 0, height = 0;
@@ -361,6 +367,8 @@ struct Request {
     std::string guidance = {};                    ///< empty: plain
     std::vector<Control> controls = {};
     std::vector<std::string> filters = {};        ///< image filters, one after the other
+    std::vector<Adapter> adapters = {};
+    std::vector<std::string> adapter_folders = {};  ///< of `<lora:…>` in the prompt
 };
 
 class Images {
@@ -459,6 +467,17 @@ public:
         for (const std::string& filter : request.filters) filters.push_back(filter.c_str());
         values.filters = filters.data();
         values.filter_count = filters.size();
+        std::vector<pumice_adapter> adapters;
+        for (const Adapter& a : request.adapters)
+            adapters.push_back({sizeof(pumice_adapter), a.file.c_str(), a.text_weight, a.unet_weight});
+        std::vector<const pumice_adapter*> adapter_list;
+        for (const pumice_adapter& adapter : adapters) adapter_list.push_back(&adapter);
+        values.adapters = adapter_list.data();
+        values.adapter_count = adapter_list.size();
+        std::vector<const char*> adapter_folders;
+        for (const std::string& folder : request.adapter_folders) adapter_folders.push_back(folder.c_str());
+        values.adapter_folders = adapter_folders.data();
+        values.adapter_folder_count = adapter_folders.size();
         pumice_error error = PUMICE_ERROR_INIT;
         pumice_images* handle = nullptr;
         if (pumice_generate(handle_.get(), &values, &handle, &error) != PUMICE_OK) return detail::failure(error);

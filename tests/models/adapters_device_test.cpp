@@ -1,0 +1,78 @@
+// Adapters merged into a model's weights and gone again.
+#include <filesystem>
+
+#include "base/hash.hpp"
+#include "models/model.hpp"
+#include "ops/operator_run.hpp"
+
+using namespace pumice;
+using namespace pumice::test;
+
+namespace {
+
+const std::filesystem::path kGoldens = std::filesystem::path(PUMICE_TEST_DATA) / "goldens";
+
+// A matrix of each layout, a convolution, a norm, and one that no adapter changes.
+const char* const kLinear = "input_blocks.1.1.transformer_blocks.0.attn1.to_v.weight";
+const char* const kGeglu = "input_blocks.1.1.transformer_blocks.0.ff.net.0.proj.weight";
+const char* const kConv = "input_blocks.0.0.weight";
+const char* const kNorm = "input_blocks.1.1.transformer_blocks.0.norm1.weight";
+const char* const kOther = "input_blocks.1.0.in_layers.0.weight";
+
+/// SHA-256 of each weight's bytes on the device, by name.
+std::map<std::string, std::string> digests(Model& model) {
+    WeightSet& weights = model.unet_weights();
+    OperatorRun r(Precision::fp32);
+    weights.linear(r.graph, kLinear);
+    weights.geglu(r.graph, kGeglu);
+    weights.conv(r.graph, kConv);
+    weights.vector(r.graph, kNorm);
+    weights.vector(r.graph, kOther);
+    if (r.graph.error()) throw std::runtime_error(r.graph.error()->message);
+    need(weights.flush());
+    std::map<std::string, std::string> all;
+    for (const auto& [name, weight] : weights.loaded()) {
+        std::vector<std::byte> bytes(weight.range.size);
+        need(read_range(model.device(), weight.range, bytes));
+        all[name] = need(sha256(bytes));
+    }
+    return all;
+}
+
+AdapterSet set_of(Model& model, std::initializer_list<std::pair<const char*, float>> names) {
+    std::vector<AdapterSet::Entry> entries;
+    for (const auto& [name, strength] : names)
+        entries.push_back({need(Adapter::open(kGoldens / "lora" / (std::string(name) + ".safetensors"),
+                                              model.adapter_targets())),
+                           strength, strength});
+    return AdapterSet(std::move(entries));
+}
+
+}  // namespace
+
+TEST_CASE("weights are the file's again, to the bit, when adapters go") {
+    for (const Precision precision : {Precision::fp32, Precision::fp16}) {
+        const auto kernels = std::shared_ptr<KernelCache>(&gpu().kernels, [](KernelCache*) {});
+        const auto model = need(
+            Model::load(gpu().device, kernels, kGoldens / "sd1" / "sd1_tiny.safetensors", {.precision = precision}));
+        const auto before = digests(*model);
+        const std::uint64_t bytes = model->unet_weights().device_bytes();
+        REQUIRE(before.size() == 5);
+
+        model->set_adapters(set_of(*model, {{"full", 0.5f}, {"lora", 1.0f}, {"locon", -0.4f}}));
+        const auto merged = digests(*model);
+        for (const char* changed : {kLinear, kGeglu, kConv, kNorm}) CHECK(merged.at(changed) != before.at(changed));
+        CHECK(merged.at(kOther) == before.at(kOther));
+        // In fp16 merged weights take the room of those without.
+        if (precision == Precision::fp16) CHECK(model->unet_weights().device_bytes() == bytes);
+
+        model->set_adapters(set_of(*model, {{"full", 0.5f}}));
+        const auto fewer = digests(*model);
+        CHECK(fewer.at(kLinear) != merged.at(kLinear));
+        CHECK(fewer.at(kGeglu) == before.at(kGeglu));
+
+        model->set_adapters({});
+        CHECK(digests(*model) == before);
+        CHECK(model->unet_weights().device_bytes() == bytes);
+    }
+}
