@@ -50,6 +50,10 @@ const Weight* WeightSet::geglu_bias(Graph& g, const std::string& name) {
     return has(name) ? &load(g, name, WeightUse::geglu_vector) : nullptr;
 }
 
+Result<std::vector<float>> WeightSet::values(const std::string& name) const {
+    return host_values(*file_, prefix_ + name);
+}
+
 Status WeightSet::flush() {
     return store_ ? store_->flush() : Status{};
 }

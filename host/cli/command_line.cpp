@@ -66,7 +66,7 @@ struct Parser {
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, output, config, params, filters, controls;
+    Given prompt, output, config, params, filters, controls, init_image, mask;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
@@ -75,7 +75,9 @@ struct Generate : Parser {
           config(add(*app, "--config")),
           params(add_all(*app, "--plugin-param")),
           filters(add_all(*app, "--filter")),
-          controls(add_all(*app, "--control")) {
+          controls(add_all(*app, "--control")),
+          init_image(add(*app, "--init-image")),
+          mask(add(*app, "--mask")) {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
                                           {"--vae", "--vae"},
                                           {"--text-encoder", "--text-encoder"},
@@ -91,9 +93,27 @@ struct Generate : Parser {
                                           {"--rng", "--rng"},
                                           {"--batch", "-b,--batch"},
                                           {"--clip-skip", "--clip-skip"},
+                                          {"--prediction", "--prediction"},
+                                          {"--strength", "--strength"},
+                                          {"--resize-mode", "--resize-mode"},
+                                          {"--mask-blur", "--mask-blur"},
+                                          {"--mask-fill", "--mask-fill"},
+                                          {"--mask-padding", "--mask-padding"},
+                                          {"--image-cfg", "--image-cfg"},
+                                          {"--refiner", "--refiner"},
+                                          {"--refiner-switch", "--refiner-switch"},
+                                          {"--original-width", "--original-width"},
+                                          {"--original-height", "--original-height"},
+                                          {"--crop-left", "--crop-left"},
+                                          {"--crop-top", "--crop-top"},
+                                          {"--target-width", "--target-width"},
+                                          {"--target-height", "--target-height"},
+                                          {"--aesthetic-score", "--aesthetic-score"},
+                                          {"--negative-aesthetic-score", "--negative-aesthetic-score"},
                                           {"--device", "--device"},
                                           {"--precision", "--precision"}})
             settings.emplace_back(name, add(*app, names));
+        app->add_flag("--only-masked", line.only_masked);
         app->add_flag("--json", line.json);
         app->add_flag("-q,--quiet", line.quiet);
         app->add_flag("--safe-mode", line.safe_mode);
@@ -104,6 +124,8 @@ struct Generate : Parser {
         line.prompt = prompt.text();
         line.output = output.text();
         line.config = config.text();
+        line.init_image = init_image.text();
+        line.mask = mask.text();
         for (const auto& [name, given] : settings)
             if (const auto text = given.text())
                 HOST_TRY(host::set_from_text(line.settings, *host::find_flag(name), *text, name));
@@ -113,6 +135,10 @@ struct Generate : Parser {
             HOST_ASSIGN(ControlOption control, parse_control(text));
             line.controls.push_back(std::move(control));
         }
+        if (line.mask && !line.init_image)
+            return Failure{PUMICE_INVALID_ARGUMENT, "--mask needs the picture that it lies on: --init-image FILE"};
+        if (line.only_masked && !line.mask)
+            return Failure{PUMICE_INVALID_ARGUMENT, "--only-masked needs a mask: --mask FILE"};
         if (!line.prompt)
             return Failure{PUMICE_INVALID_ARGUMENT, "generate needs a prompt: -p \"what the picture shows\""};
         return {};
