@@ -74,7 +74,7 @@ Json unet_json(const UnetConfig& unet, std::uint32_t factor) {
             {"sample_size", kTrainedPixels / factor},
             {"transformer_layers_per_block", depth},
             {"up_block_types", up},
-            {"use_linear_projection", false}};
+            {"use_linear_projection", unet.linear_projections}};
 }
 
 Json vae_json(const VaeConfig& vae) {
@@ -193,13 +193,13 @@ Status write_parts(const OutputModel& model, const fs::path& folder, const Diffu
     return {};
 }
 
-Status write_configs(const Sd1Config& config, const fs::path& folder) {
+Status write_configs(const ModelConfig& config, const fs::path& folder) {
     for (const char* part : {"unet", "vae", "text_encoder", "scheduler", "tokenizer"})
         PUMICE_TRY(make_folder(folder / part));
     PUMICE_TRY(put_json(folder / "model_index.json", index_json()));
     PUMICE_TRY(put_json(folder / "unet" / "config.json", unet_json(config.unet, config.vae.factor())));
     PUMICE_TRY(put_json(folder / "vae" / "config.json", vae_json(config.vae)));
-    PUMICE_TRY(put_json(folder / "text_encoder" / "config.json", text_json(config.text)));
+    PUMICE_TRY(put_json(folder / "text_encoder" / "config.json", text_json(config.text.front())));
     return put_json(folder / "scheduler" / "scheduler_config.json", scheduler_json(config.v_prediction));
 }
 
@@ -215,11 +215,11 @@ Result<std::vector<std::string>> write_diffusers_folder(const OutputModel& model
             fmt::format("{}: holds {}; only {} is written as a folder of diffusers. Name a .safetensors, .ckpt or "
                         ".gguf",
                         like.path(), to_string(family), to_string(Family::sd1))};
-    PUMICE_ASSIGN(const Sd1Config config, sd1_config(like));
+    PUMICE_ASSIGN(const ModelConfig config, model_config(like));
     PUMICE_ASSIGN(NewFolder folder, NewFolder::create(path, existing));
     std::vector<std::string> notes;
     PUMICE_TRY(write_configs(config, folder.path()));
-    if (config.text.vocabulary == kClipVocabulary)
+    if (config.text.front().vocabulary == kClipVocabulary)
         PUMICE_TRY(write_tokenizer_files(folder.path() / "tokenizer"));
     else
         notes.push_back("no tokenizer is written: the text encoder's vocabulary is not CLIP's");

@@ -38,7 +38,7 @@ WeightFile converted(const WeightFile& from, const std::filesystem::path& path, 
 
 /// Every tensor that the geometry asks for is there, of the same bytes and shape.
 void check_same_model(const WeightFile& file, const WeightFile& like) {
-    const auto config = sd1_config(file), expected = sd1_config(like);
+    const auto config = model_config(file), expected = model_config(like);
     if (!config) FAIL(config.error().message);
     REQUIRE(expected);
     CHECK(*config == *expected);
