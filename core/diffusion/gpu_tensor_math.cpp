@@ -51,7 +51,7 @@ DrawBrownian brownian_from(const NoiseOptions& options, Shape latents) {
         if (trees->empty() || !trees->front().covers(lowest, highest)) {
             trees->clear();
             for (std::uint32_t i = 0; i < latents.n; ++i)
-                trees->emplace_back(options.seed + i, count, lowest, highest);
+                trees->emplace_back(options.seed_of(i), count, lowest, highest);
         }
         for (std::uint32_t i = 0; i < latents.n; ++i) (*trees)[i].increment(from, to, nchw.subspan(i * count, count));
         return {};

@@ -82,10 +82,10 @@ void slerp(std::span<float> low, std::span<const float> high, double t, std::siz
     }
 }
 
-std::vector<NoiseSource> sources(RngKind kind, std::uint64_t seed, std::uint32_t batch) {
+std::vector<NoiseSource> sources(const NoiseOptions& options, std::uint64_t delta, std::size_t batch) {
     std::vector<NoiseSource> all;
     all.reserve(batch);
-    for (std::uint32_t i = 0; i < batch; ++i) all.emplace_back(kind, seed + i);
+    for (std::size_t i = 0; i < batch; ++i) all.emplace_back(options.kind, options.seed_of(i) + delta);
     return all;
 }
 
@@ -168,21 +168,52 @@ void NoiseSource::philox_normal(std::span<float> out) {
 }
 
 BatchNoise::BatchNoise(const NoiseOptions& options, std::uint32_t batch)
-    : options_(options), sources_(sources(options.kind, options.seed, batch)) {}
+    : options_(options), sources_(sources(options, 0, batch)) {}
+
+void BatchNoise::first_draw(std::size_t picture, std::span<float> out, std::uint32_t channels, std::uint32_t rows,
+                            std::uint32_t columns) {
+    const std::uint32_t from_rows = options_.resized_rows ? options_.resized_rows : rows;
+    const std::uint32_t from_columns = options_.resized_columns ? options_.resized_columns : columns;
+    const bool resized = from_rows != rows || from_columns != columns;
+    sources_[picture].normal(out);
+    std::vector<float> other;  // what the other size draws, of generators of its own
+    if (resized) {
+        other.resize(std::size_t{channels} * from_rows * from_columns);
+        NoiseSource(options_.kind, options_.seed_of(picture)).normal(other);
+    }
+    const std::span<float> drawn = resized ? std::span<float>(other) : out;
+    if (options_.variation_strength != 0) {
+        std::vector<float> variation(drawn.size());
+        NoiseSource(options_.kind, options_.variation_seed + picture).normal(variation);
+        slerp(drawn, variation, double(options_.variation_strength), from_rows, from_columns);
+    }
+    if (!resized) return;
+    // Middle upon middle; what is too large loses its rim.
+    const auto place = [](std::uint32_t size, std::uint32_t from) {
+        const std::uint32_t to = size > from ? (size - from) / 2 : 0, start = from > size ? (from - size + 1) / 2 : 0;
+        // As the reference, whose division rounds down: it cuts that much at both ends.
+        return std::array<std::uint32_t, 3>{to, start, from > size ? from - 2 * start : from};
+    };
+    const auto [to_row, from_row, row_count] = place(rows, from_rows);
+    const auto [to_column, from_column, column_count] = place(columns, from_columns);
+    for (std::uint32_t c = 0; c < channels; ++c)
+        for (std::uint32_t y = 0; y < row_count; ++y)
+            for (std::uint32_t x = 0; x < column_count; ++x)
+                out[(std::size_t{c} * rows + to_row + y) * columns + to_column + x] =
+                    other[(std::size_t{c} * from_rows + from_row + y) * from_columns + from_column + x];
+}
 
 void BatchNoise::normal(std::span<float> out_nchw, std::uint32_t channels, std::uint32_t rows, std::uint32_t columns) {
     const std::size_t count = std::size_t{channels} * rows * columns;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
         const std::span<float> picture = out_nchw.subspan(i * count, count);
-        sources_[i].normal(picture);
-        if (!first_ || options_.variation_strength == 0) continue;
-        std::vector<float> variation(count);
-        NoiseSource(options_.kind, options_.variation_seed + i).normal(variation);
-        slerp(picture, variation, double(options_.variation_strength), rows, columns);
+        if (first_)
+            first_draw(i, picture, channels, rows, columns);
+        else
+            sources_[i].normal(picture);
     }
     if (first_ && options_.eta_seed_delta != 0)
-        sources_ = sources(options_.kind, options_.seed + options_.eta_seed_delta,
-                           static_cast<std::uint32_t>(sources_.size()));
+        sources_ = sources(options_, options_.eta_seed_delta, sources_.size());
     first_ = false;
 }
 

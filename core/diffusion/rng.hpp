@@ -53,13 +53,18 @@ private:
 
 struct NoiseOptions {
     RngKind kind = RngKind::torch_cpu;
-    std::uint64_t seed = 0;  ///< picture i has seed + i
+    std::uint64_t seed = 0;  ///< picture i has seed + i …
+    bool one_seed = false;   ///< … or all have it
+    std::uint64_t seed_of(std::size_t picture) const { return one_seed ? seed : seed + picture; }
     /// Added to the seeds of all draws but the first (A1111's "eta noise seed delta", often 31337); 0: the generators
     /// of the first draw go on.
     std::uint64_t eta_seed_delta = 0;
     /// Variation seed: the first draw is spherically interpolated towards that of `variation_seed` + i.
     std::uint64_t variation_seed = 0;
     float variation_strength = 0;  ///< 0…1; 0: none
+    /// Rows and columns of another size whose picture the first draw is to resemble: what that size would have drawn lies
+    /// in the middle (A1111's "resize seed from"). 0: this size.
+    std::uint32_t resized_rows = 0, resized_columns = 0;
 };
 
 /// The generators of a batch (A1111's ImageRNG): pictures of a batch are what they would be alone.
@@ -71,6 +76,8 @@ public:
     void normal(std::span<float> out_nchw, std::uint32_t channels, std::uint32_t rows, std::uint32_t columns);
 
 private:
+    void first_draw(std::size_t picture, std::span<float> out, std::uint32_t channels, std::uint32_t rows,
+                    std::uint32_t columns);
     NoiseOptions options_;
     std::vector<NoiseSource> sources_;
     bool first_ = true;

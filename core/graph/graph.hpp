@@ -46,6 +46,13 @@ struct Node {
     std::vector<Dispatch> dispatches;
 };
 
+/// Along which axes pictures continue at their other end.
+struct Seamless {
+    bool x = false, y = false;
+    explicit operator bool() const { return x || y; }
+    friend bool operator==(const Seamless&, const Seamless&) = default;
+};
+
 struct TensorInfo {
     Shape shape;
     DType dtype = DType::f32;
@@ -89,6 +96,10 @@ public:
     void set_scope(std::string scope) { scope_ = std::move(scope); }
     const std::string& scope() const { return scope_; }
 
+    /// From here on, convolutions take the picture's other end for what lies beyond its edge: results tile.
+    void set_seamless(Seamless seamless) { seamless_ = seamless; }
+    const Seamless& seamless() const { return seamless_; }
+
     /// Keeps a transient tensor alive to the end of the graph, so that it can be read back (block dumps in tests).
     void keep(TensorId id) { kept_.push_back(id); }
 
@@ -109,6 +120,7 @@ private:
     std::vector<Node> nodes_;
     std::vector<TensorId> kept_;
     std::string scope_;
+    Seamless seamless_;
     bool failed_ = false;
     Error error_;
 };

@@ -135,6 +135,16 @@ Dispatch dispatch(const Graph& g, const Piece& piece, const Operands& t, const W
     return d;
 }
 
+/// With the margins that a seamless graph's convolution sees beyond the edges; `o` is then without their padding.
+TensorId with_margins(Graph& g, TensorId x, Conv2dOptions& o) {
+    const std::uint32_t pad_y = g.seamless().y && o.pad_top == o.pad_bottom ? o.pad_top : 0;
+    const std::uint32_t pad_x = g.seamless().x && o.pad_left == o.pad_right ? o.pad_left : 0;
+    if (!x || pad_y + pad_x == 0) return x;
+    if (pad_y) o.pad_top = o.pad_bottom = 0;
+    if (pad_x) o.pad_left = o.pad_right = 0;
+    return wrap(g, x, pad_y, pad_x);
+}
+
 }  // namespace
 
 GemmProblem conv2d_problem(const Graph& g, TensorId x, const Weight& w, const Conv2dOptions& o) {
@@ -170,7 +180,9 @@ TensorId conv2d_with(Graph& g, TensorId x, const Weight& w, const Conv2dOptions&
     return t.y;
 }
 
-TensorId conv2d(Graph& g, TensorId x, const Weight& w, const Conv2dOptions& o) {
+TensorId conv2d(Graph& g, TensorId x, const Weight& w, const Conv2dOptions& options) {
+    Conv2dOptions o = options;
+    x = with_margins(g, x, o);
     return conv2d_with(g, x, w, o, gemm_variants(g.caps(), conv2d_problem(g, x, w, o)).front());
 }
 

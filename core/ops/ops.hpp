@@ -42,7 +42,8 @@ struct Conv2dOptions {
     Activation activation = Activation::none;
     bool f32_output = false;
 };
-/// Convolution as implicit GEMM. x {n,h,w,k} → {n, (h+pads-kh)/stride+1, (w+pads-kw)/stride+1, w.n}.
+/// Convolution as implicit GEMM. Where the graph is seamless (Graph::set_seamless), equal padding on both sides is not
+/// zeros but the other end of the picture. x {n,h,w,k} → {n, (h+pads-kh)/stride+1, (w+pads-kw)/stride+1, w.n}.
 TensorId conv2d(Graph&, TensorId x, const Weight& w, const Conv2dOptions& = {});
 
 struct MatmulOptions {
@@ -96,6 +97,9 @@ TensorId resample(Graph&, TensorId x, std::uint32_t rows, std::uint32_t columns,
 TensorId pixel_shuffle(Graph&, TensorId x, std::uint32_t r, std::uint32_t channels);
 /// The other way; h and w are multiples of r.
 TensorId pixel_unshuffle(Graph&, TensorId x, std::uint32_t r, std::uint32_t channels);
+
+/// What lies at the other end around each picture: {n,h,w,c} → {n,h+2 pad_y,w+2 pad_x,c}.
+TensorId wrap(Graph&, TensorId x, std::uint32_t pad_y, std::uint32_t pad_x);
 
 /// Channels of a, then of b.
 TensorId concat(Graph&, TensorId a, TensorId b);

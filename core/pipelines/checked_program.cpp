@@ -23,6 +23,7 @@ Status CheckedProgram::record(Precision precision) {
     precision_ = precision;
     const std::shared_ptr<Device>& device = model_.device();
     Graph g(device->caps(), precision, device->assumed_gflops());
+    g.set_seamless(options_.seamless);
     const std::vector<TensorId> outputs = options_.build_all ? options_.build_all(g) : std::vector{options_.build(g)};
     if (const Error* error = g.error()) return *error;
     const TensorId flag = g.external({1, 1, 1, 1}, DType::i32, flag_, "overflow flag");

@@ -19,6 +19,7 @@ public:
     struct Options {
         std::string name;             ///< "UNet", for messages
         bool profile = false;
+        Seamless seamless = {};
         /// Appends the network and returns the tensor to be checked. Called again when fp16 overflowed.
         std::function<TensorId(Graph&)> build = {};
         /// In its place, for a network of several outputs.

@@ -52,7 +52,8 @@ Result<UnetDenoiser*> GuidedDenoiser::unet(std::uint32_t tokens, Kind kind, Cont
                                     .width = shape_.w,
                                     .context_tokens = tokens,
                                     .guidance = kind == Kind::joined || kind == Kind::apart,
-                                    .profile = options_.profile};
+                                    .profile = options_.profile,
+                                    .seamless = options_.seamless};
         if (kind == Kind::apart) options.uncond = math_.range(uncond_output_);
         options.controls = options_.controls;
         options.active_controls = controls;

@@ -25,6 +25,7 @@ struct GuidanceOptions {
     TimestepRounding rounding = TimestepRounding::interpolated;
     const std::atomic<bool>* cancel = nullptr;
     bool profile = false;
+    Seamless seamless = {};
     /// What a UNet with more channels than the latent's sees beside it, {pictures, height, width, 4 or 8} f32: the
     /// picture's latent of a model that edits (8 channels in all); mask and masked picture's latent, padded with zeros,
     /// of one that inpaints (9).

@@ -49,6 +49,17 @@ struct Run {
     void report(Progress::Stage stage, std::uint32_t step, std::uint32_t steps) const {
         if (control.on_progress) control.on_progress({stage, step, steps, clock.seconds()});
     }
+    NoiseOptions noise() const {
+        const std::uint32_t factor = model.config().vae.factor();
+        return {.kind = request.rng,
+                .seed = request.seed,
+                .one_seed = request.variation_strength != 0,
+                .eta_seed_delta = request.eta_seed_delta,
+                .variation_seed = request.variation_seed,
+                .variation_strength = request.variation_strength,
+                .resized_rows = request.seed_height / factor,
+                .resized_columns = request.seed_width / factor};
+    }
     bool cancelled() const { return control.cancel && control.cancel->load(std::memory_order_relaxed); }
 
     /// What the steps begin with, and are held to.
@@ -88,6 +99,11 @@ Status check(const TextToImageRequest& r, const Model& model) {
     if (r.batch < 1 || r.batch > 64) return wrong(fmt::format("batch {}: use 1 to 64", r.batch));
     if (!std::isfinite(r.guidance_scale) || r.guidance_scale < 0 || r.guidance_scale > 100)
         return wrong(fmt::format("guidance scale {}: use 0 to 100", r.guidance_scale));
+    if (!(r.variation_strength >= 0 && r.variation_strength <= 1))
+        return wrong(fmt::format("variation strength {}: use 0 to 1", r.variation_strength));
+    for (const auto& [name, value] : {std::pair{"seed width", r.seed_width}, std::pair{"seed height", r.seed_height}})
+        if (value != 0 && (value % factor != 0 || value < 64 || value > 16384))
+            return wrong(fmt::format("{} {}: use a multiple of {} from 64 to 16384, or 0", name, value, factor));
     if (!(r.refiner_switch >= 0 && r.refiner_switch <= 1))
         return wrong(fmt::format("refiner switch {}: use 0 to 1", r.refiner_switch));
     if (edits(model.config()) && !r.picture.given())
@@ -138,7 +154,7 @@ Result<Run::Start> Run::begin() {
         std::fill(picture.mask.bytes.begin(), picture.mask.bytes.end(), std::uint8_t(255));
     }
     PUMICE_ASSIGN(const SourcePicture source, SourcePicture::prepare(picture, request.width, request.height));
-    PUMICE_ASSIGN(const auto encoder, VaeEncoder::create(model, request.height, request.width));
+    PUMICE_ASSIGN(const auto encoder, VaeEncoder::create(model, request.height, request.width, request.seamless));
     const auto scaled = [&](std::vector<float> latent) {
         for (float& v : latent) v = static_cast<float>(double(v) * model.config().vae.scaling_factor);
         return latent;
@@ -188,7 +204,8 @@ Status Run::start(const Start& begin, GpuTensorMath& math, const Latent& x, doub
             // Noise of generators of its own, as the reference: the steps' begin at their first draw.
             std::vector<float> nchw(latent_shape().elements(), 0.0f);
             if (fill == MaskFill::noise)
-                PUMICE_TRY(draw_from(BatchNoise({.kind = request.rng, .seed = request.seed}, request.batch),
+                PUMICE_TRY(draw_from(BatchNoise({.kind = request.rng, .seed = request.seed, .one_seed = noise().one_seed},
+                                                request.batch),
                                      latent_shape())(nchw));
             PUMICE_ASSIGN(const Latent masked, math.create_latent());
             PUMICE_TRY(math.upload(masked, nchw));
@@ -203,7 +220,8 @@ Status Run::prepare(Stage& stage, const Start& begin, GpuTensorMath& math) const
     GuidanceOptions options{.scale = double(request.guidance_scale),
                             .image_scale = double(request.picture.image_scale),
                             .method = request.guidance.get(),
-                            .cancel = control.cancel};
+                            .cancel = control.cancel,
+                            .seamless = request.seamless};
     if (stage.model == &model) {
         options.extra = begin.extra;
         PUMICE_ASSIGN(stage.controls, ControlSet::create(model, request.controls, latent_shape(), control.cancel));
@@ -273,7 +291,7 @@ Status Run::denoise(const Start& begin, std::vector<Stage>& stages, GpuTensorMat
 Status Run::decode(const Start& begin, GpuTensorMath& math, const Latent& x) {
     const Stopwatch stage;
     const Shape shape = latent_shape();
-    PUMICE_ASSIGN(const auto decoder, VaeDecoder::create(model, shape.h, shape.w));
+    PUMICE_ASSIGN(const auto decoder, VaeDecoder::create(model, shape.h, shape.w, request.seamless));
     const BufferRange latents = math.range(x);
     const std::uint64_t bytes = decoder->input().size;
     for (std::uint32_t i = 0; i < request.batch; ++i) {
@@ -307,7 +325,7 @@ Result<TextToImageResult> Run::run() {
     const std::vector<float> sigmas =
         begin.latent.empty() ? levels : sigmas_for_strength(levels, request.steps, double(request.picture.strength));
     const Shape shape = latent_shape();
-    const NoiseOptions noise{.kind = request.rng, .seed = request.seed};
+    const NoiseOptions noise = this->noise();
     // A path lies over the levels of a whole run, of which a picture's strength leaves out the first.
     double lowest = 0;
     for (const float level : levels)

@@ -31,6 +31,14 @@ struct TextToImageRequest {
     std::vector<Control> controls;            ///< for this request alone
     std::uint64_t seed = 0;                   ///< picture i of the batch has seed + i
     RngKind rng = RngKind::torch_cpu;
+    /// How far the noise goes towards that of variation_seed, 0…1. Beyond 0 all pictures have `seed`, and picture i the
+    /// variation variation_seed + i, as in AUTOMATIC1111.
+    float variation_strength = 0;
+    std::uint64_t variation_seed = 0;
+    /// Pixels: the noise resembles that of a picture of this size (A1111's "resize seed from"). 0: of this one's.
+    std::uint32_t seed_width = 0, seed_height = 0;
+    std::uint64_t eta_seed_delta = 0;         ///< see NoiseOptions
+    Seamless seamless;                        ///< along these axes the picture can be laid beside itself
     std::uint32_t batch = 1;                  ///< 1…64
     std::uint32_t clip_skip = 1;              ///< 1: the last layer; 2: the one before …
     PictureSizes sizes;                       ///< what SD XL is told of the picture

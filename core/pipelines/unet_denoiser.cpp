@@ -99,6 +99,7 @@ Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const B
                   CheckedProgram::create(model, model.unet_weights(),
                                          {.name = "UNet",
                                           .profile = options.profile,
+                                          .seamless = options.seamless,
                                           .build = build,
                                           .arena = options.arena}));
     return made;

@@ -25,6 +25,7 @@ struct UnetDenoiserOptions {
     ControlSet::Mask active_controls = 0;     ///< those that are a part of this program
     Arena* arena = nullptr;                   ///< see CheckedProgram::Options
     bool profile = false;
+    Seamless seamless = {};
 };
 
 /// What a step needs beside the latent.

@@ -19,7 +19,8 @@ void to_rgb(const std::vector<T>& rgbx, std::span<T> rgb) {
 
 }  // namespace
 
-Result<std::unique_ptr<VaeDecoder>> VaeDecoder::create(Model& model, std::uint32_t height, std::uint32_t width) {
+Result<std::unique_ptr<VaeDecoder>> VaeDecoder::create(Model& model, std::uint32_t height, std::uint32_t width,
+                                                       Seamless seamless) {
     std::unique_ptr<VaeDecoder> made(new VaeDecoder);
     made->device_ = model.device();
     const std::uint64_t bytes = std::uint64_t(height) * width * 4 * sizeof(float);
@@ -36,7 +37,7 @@ Result<std::unique_ptr<VaeDecoder>> VaeDecoder::create(Model& model, std::uint32
         return decoder->picture_;
     };
     PUMICE_ASSIGN(made->program_,
-                  CheckedProgram::create(model, model.vae_weights(), {.name = "VAE decoder", .build = build}));
+                  CheckedProgram::create(model, model.vae_weights(), {.name = "VAE decoder", .seamless = seamless, .build = build}));
     return made;
 }
 

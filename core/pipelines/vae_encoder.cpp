@@ -8,7 +8,8 @@
 
 namespace pumice {
 
-Result<std::unique_ptr<VaeEncoder>> VaeEncoder::create(Model& model, std::uint32_t height, std::uint32_t width) {
+Result<std::unique_ptr<VaeEncoder>> VaeEncoder::create(Model& model, std::uint32_t height, std::uint32_t width,
+                                                       Seamless seamless) {
     std::unique_ptr<VaeEncoder> made(new VaeEncoder);
     made->device_ = model.device();
     made->height_ = height, made->width_ = width;
@@ -26,7 +27,7 @@ Result<std::unique_ptr<VaeEncoder>> VaeEncoder::create(Model& model, std::uint32
         return moments;
     };
     PUMICE_ASSIGN(made->program_,
-                  CheckedProgram::create(model, model.vae_weights(), {.name = "VAE encoder", .build = build}));
+                  CheckedProgram::create(model, model.vae_weights(), {.name = "VAE encoder", .seamless = seamless, .build = build}));
     return made;
 }
 

@@ -16,7 +16,8 @@ class VaeEncoder {
 public:
     /// Brings the VAE's weights to the device and records, for pictures of height x width pixels, multiples of the VAE's
     /// factor. The model outlives this.
-    static Result<std::unique_ptr<VaeEncoder>> create(Model&, std::uint32_t height, std::uint32_t width);
+    static Result<std::unique_ptr<VaeEncoder>> create(Model&, std::uint32_t height, std::uint32_t width,
+                                                      Seamless seamless = {});
 
     /// The mean of the posterior, not scaled (latent / scaling_factor): f32 NHWC {height/8, width/8, 4}. `rgb` is of this
     /// size. The mean, where AUTOMATIC1111 draws from the posterior: it is what the posterior's own small deviation

@@ -65,6 +65,14 @@ Request make_request(const Model& model, const host::Settings& s, const std::str
     set_real(request.negative_aesthetic_score, s.negative_aesthetic_score);
     set_real(request.refiner_switch, s.refiner_switch);
     request.seed = s.seed ? *s.seed : random_seed();
+    request.variation_seed = s.variation_seed ? *s.variation_seed : random_seed();
+    set_real(request.variation_strength, s.variation_strength);
+    set(request.seed_width, s.seed_width);
+    set(request.seed_height, s.seed_height);
+    request.eta_seed_delta = s.eta_seed_delta.value_or(0);
+    const std::string seamless = s.seamless.value_or("none");
+    request.seamless_x = seamless == "x" || seamless == "both";
+    request.seamless_y = seamless == "y" || seamless == "both";
     if (s.rng.value_or("torch-cpu") == "philox") request.rng = PUMICE_RNG_PHILOX;
     return request;
 }
@@ -150,8 +158,8 @@ private:
     Expected<void> read_control_pictures(Request&) const;
     Expected<Model> load_model(const Engine&) const;
     Expected<void> write(const Images&, const Request&);
-    std::vector<std::pair<std::string, std::string>> more_info(const Request&) const;
-    host::PictureInfo info(const Request&, std::uint64_t seed, const Json& report) const;
+    std::vector<std::pair<std::string, std::string>> more_info(const Request&, std::size_t picture) const;
+    host::PictureInfo info(const Request&, std::size_t picture, std::uint64_t seed, const Json& report) const;
     void report(const Engine&, const Request&, const Images&) const;
 
     const Context& context_;
@@ -248,8 +256,19 @@ Expected<void> Generation::read_control_pictures(Request& request) const {
 }
 
 /// In the web UI's words.
-std::vector<std::pair<std::string, std::string>> Generation::more_info(const Request& request) const {
+std::vector<std::pair<std::string, std::string>> Generation::more_info(const Request& request,
+                                                                       std::size_t picture) const {
     std::vector<std::pair<std::string, std::string>> more;
+    if (request.variation_strength > 0) {
+        more.emplace_back("Variation seed", fmt::to_string(request.variation_seed + picture));
+        more.emplace_back("Variation seed strength", fmt::format("{}", request.variation_strength));
+    }
+    if (request.seed_width || request.seed_height)
+        more.emplace_back("Seed resize from",
+                          fmt::format("{}x{}", request.seed_width ? request.seed_width : request.width,
+                                      request.seed_height ? request.seed_height : request.height));
+    if (request.eta_seed_delta) more.emplace_back("ENSD", fmt::to_string(request.eta_seed_delta));
+    if (request.seamless_x || request.seamless_y) more.emplace_back("Tiling", *context_.settings.seamless);
     if (const auto& picture = request.picture) {
         more.emplace_back("Denoising strength", fmt::format("{}", picture->strength));
         if (!picture->mask.empty()) {
@@ -272,7 +291,8 @@ std::vector<std::pair<std::string, std::string>> Generation::more_info(const Req
     return more;
 }
 
-host::PictureInfo Generation::info(const Request& request, std::uint64_t seed, const Json& report) const {
+host::PictureInfo Generation::info(const Request& request, std::size_t picture, std::uint64_t seed,
+                                   const Json& report) const {
     std::vector<std::pair<std::string, std::string>> loras;
     for (const Json& adapter : report["adapters"]) loras.emplace_back(adapter["name"], adapter["hash"]);
     return {.prompt = request.prompt,
@@ -292,7 +312,7 @@ host::PictureInfo Generation::info(const Request& request, std::uint64_t seed, c
             .model_name = model_file_.stem().string(),
             .clip_skip = request.clip_skip,
             .rng = rng_name(request.rng),
-            .more = more_info(request),
+            .more = more_info(request, picture),
             .version = fmt::format("pumice {}", pumice::version().text)};
 }
 
@@ -304,7 +324,7 @@ Expected<void> Generation::write(const Images& images, const Request& request) {
     for (std::size_t i = 0; i < images.size(); ++i) {
         const Images::Image image = images[i];
         HOST_ASSIGN(const auto png, host::encode_png({image.width, image.height, image.rgb,
-                                                      host::infotext(info(request, image.seed, report))}));
+                                                      host::infotext(info(request, i, image.seed, report))}));
         HOST_ASSIGN(const fs::path file, names.write(i, png));
         files_.push_back(file.string());
     }

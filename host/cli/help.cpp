@@ -45,6 +45,11 @@ What to make:
       --init-image FILE   begin with this picture (PNG) instead of noise; the size is then the picture's by default
       --mask FILE         paint anew only where this picture (PNG) is white; of the same size
       --seed N            the same seed gives the same picture; by default a random one, which is printed
+      --variation-seed N, --variation-strength X
+                          mix the seed's noise with this one's, 0 to 1: pictures that resemble each other
+      --seed-width PIXELS, --seed-height PIXELS
+                          make the picture resemble what the seed gives in that size
+      --seamless AXES     x, y or both: the picture can be laid beside itself without a seam
 
 How:
   -m, --model FILE        a Stable Diffusion 1, 2 or XL checkpoint (.safetensors, .ckpt, .gguf), a folder as diffusers
@@ -70,6 +75,7 @@ How:
                           {filters}
       --safe-mode         only the plugins that come with Pumice
       --rng NAME          torch-cpu or philox: whose random numbers the seed stands for
+      --ensd N            added to the seed of the noise drawn on the way; 0 by default, 31337 in some web UIs
       --clip-skip N       leave out the last N-1 layers of the text encoder
 
 With a picture:

@@ -29,6 +29,9 @@ std::vector<std::string_view> predictions() {
 std::vector<std::string_view> resize_modes() {
     return {"stretch", "crop", "fill"};
 }
+std::vector<std::string_view> axes() {
+    return {"none", "x", "y", "both"};
+}
 std::vector<std::string_view> mask_fills() {
     return {"original", "fill", "noise", "nothing"};
 }
@@ -49,6 +52,12 @@ const std::array kSettings = {
     Setting{"generate.schedule", "--schedule", "", &S::schedule, Kind::name},
     Setting{"generate.guidance", "--guidance", "", &S::guidance, Kind::name},
     Setting{"generate.seed", "--seed", "", &S::seed, Kind::seed},
+    Setting{"generate.variation_seed", "--variation-seed", "", &S::variation_seed, Kind::seed},
+    Setting{"generate.variation_strength", "--variation-strength", "", &S::variation_strength, Kind::real, 0, 1},
+    Setting{"generate.seed_width", "--seed-width", "", &S::seed_width, Kind::whole, 64, 16384, 8},
+    Setting{"generate.seed_height", "--seed-height", "", &S::seed_height, Kind::whole, 64, 16384, 8},
+    Setting{"generate.eta_seed_delta", "--ensd", "", &S::eta_seed_delta, Kind::whole, 0, 4294967295.0},
+    Setting{"generate.seamless", "--seamless", "", &S::seamless, Kind::choice, 0, 0, 1, axes},
     Setting{"generate.rng", "--rng", "", &S::rng, Kind::choice, 0, 0, 1, generators},
     Setting{"generate.batch", "--batch", "", &S::batch, Kind::whole, 1, 64},
     Setting{"generate.clip_skip", "--clip-skip", "", &S::clip_skip, Kind::whole, 1, 64},

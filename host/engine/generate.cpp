@@ -106,6 +106,12 @@ Result<TextToImageRequest> read_request(const EngineState& engine, const Model& 
     if (given.rng != PUMICE_RNG_TORCH_CPU && given.rng != PUMICE_RNG_PHILOX)
         return Error{Code::invalid_argument, fmt::format("rng is {}, which is none", int(given.rng))};
     request.rng = given.rng == PUMICE_RNG_PHILOX ? RngKind::philox : RngKind::torch_cpu;
+    request.variation_strength = given.variation_strength;
+    request.variation_seed = given.variation_seed;
+    request.seed_width = given.seed_width;
+    request.seed_height = given.seed_height;
+    request.eta_seed_delta = given.eta_seed_delta;
+    request.seamless = {given.seamless_x != 0, given.seamless_y != 0};
     request.batch = given.batch;
     request.clip_skip = given.clip_skip;
     request.sizes = read_sizes(given);
@@ -312,6 +318,7 @@ Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumic
     images->report = report(model, result, adapters, seconds);
     images->all = std::move(result.images);
     images->seed = request.seed;
+    images->one_seed = request.variation_strength != 0;
     return images;
 }
 
@@ -364,7 +371,7 @@ pumice_status pumice_images_get(const pumice_images* images, size_t index, pumic
                                                                              index, pumice_images_count(images))};
         const pumice::Image& found = images->all[index];
         const pumice_image value = {sizeof(pumice_image), found.width, found.height, found.rgb.data(),
-                                    images->seed + index};
+                                    images->seed + (images->one_seed ? 0 : index)};
         return pumice::abi::write_struct(value, image, "image");
     });
 }

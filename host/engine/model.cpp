@@ -90,6 +90,10 @@ pumice_status pumice_model_defaults(const pumice_model* model, pumice_request* r
         values.target_width = values.target_height = 0;
         values.aesthetic_score = sizes.aesthetic_score;
         values.negative_aesthetic_score = sizes.negative_aesthetic_score;
+        values.variation_strength = 0;
+        values.seed_width = values.seed_height = 0;
+        values.eta_seed_delta = 0;
+        values.seamless_x = values.seamless_y = 0;
         values.refiner_switch = pumice::TextToImageRequest{}.refiner_switch;
         return pumice::abi::write_struct(values, request, "request");
     });

@@ -65,5 +65,6 @@ struct pumice_cancel {
 struct pumice_images {
     std::vector<pumice::Image> all;
     std::uint64_t seed = 0;
+    bool one_seed = false;  ///< of all pictures, not of the first
     std::string report;
 };

@@ -90,6 +90,34 @@ TEST_CASE("a picture of a batch is what it would be alone; progress goes to stde
     CHECK(read_file(folder.path() / "a.png") != read_file(folder.path() / "a-2.png"));
 }
 
+TEST_CASE("variations of a seed resemble it, each by its own number") {
+    TemporaryFolder folder;
+    const auto make = [&](const std::string& name, std::vector<std::string> more) {
+        const std::string file = (folder.path() / name).string();
+        more.insert(more.end(), {"-o", file, "--seed", "7", "-q"});
+        const Finished made = run({.arguments = generate(tiny_checkpoint(), more)});
+        INFO(made.err);
+        REQUIRE(made.status == 0);
+        return file;
+    };
+    const std::string plain = read_file(make("plain.png", {}));
+    const std::string both = make("both.png", {"--variation-seed", "20", "--variation-strength", "0.3", "-b", "2"});
+    const std::string second = make("second.png", {"--variation-seed", "21", "--variation-strength", "0.3"});
+    // The pictures of a batch have one seed, and variations that follow each other.
+    CHECK(read_file(folder.path() / "both-2.png") == read_file(second));
+    CHECK(read_file(both) != read_file(second));
+    CHECK(read_file(second) != plain);
+    CHECK(read_file(second).find("Seed: 7, ") != std::string::npos);
+    CHECK(read_file(second).find("Variation seed: 21, Variation seed strength: 0.3") != std::string::npos);
+    CHECK(read_file(make("same.png", {"--variation-seed", "20", "--variation-strength", "0"})) == plain);
+    const std::string resized = read_file(make("resized.png", {"--seed-width", "128", "--seed-height", "96"}));
+    CHECK(resized.find("Seed resize from: 128x96") != std::string::npos);
+    CHECK(resized != plain);
+    const std::string tiled = read_file(make("tiled.png", {"--seamless", "both"}));
+    CHECK(tiled.find("Tiling: both") != std::string::npos);
+    CHECK(tiled != plain);
+}
+
 TEST_CASE("damaged checkpoints are named, with the tensor, and leave no file") {
     TemporaryFolder models, pictures;
     const std::string whole = read_file(tiny_checkpoint());

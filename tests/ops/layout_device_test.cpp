@@ -45,6 +45,55 @@ TEST_CASE("upsample_nearest to any size", "[ops]") {
         }
 }
 
+TEST_CASE("wrap: the other end lies around a picture, and a seamless convolution sees it", "[ops]") {
+    struct Case {
+        Shape in;
+        std::uint32_t pad_y, pad_x;
+        Limits limits;
+    };
+    const Case cases[] = {{{2, 8, 6, 12}, 1, 1, {}},
+                          {{1, 3, 5, 8}, 3, 2, {}},
+                          {{2, 9, 7, 4}, 0, 1, {}},
+                          {{3, 8, 16, 32}, 1, 0, {.binding_bytes = 16384}},
+                          {{1, 8, 8, 16}, 2, 2, {.workgroups = 2}}};
+    const auto wrapped = [](const std::vector<float>& x, const Shape& in, std::uint32_t py, std::uint32_t px) {
+        std::vector<float> out;
+        for (std::uint32_t n = 0; n < in.n; ++n)
+            for (std::uint32_t i = 0; i < in.h + 2 * py; ++i)
+                for (std::uint32_t j = 0; j < in.w + 2 * px; ++j)
+                    for (std::uint32_t k = 0; k < in.c; ++k)
+                        out.push_back(x[((std::size_t(n) * in.h + (i + in.h - py) % in.h) * in.w +
+                                         (j + in.w - px) % in.w) * in.c + k]);
+        return out;
+    };
+    for (const DType type : {DType::f32, DType::f16})
+        for (const Case& c : cases) {
+            INFO(c.in.h << "x" << c.in.w << ", " << c.pad_y << " and " << c.pad_x);
+            OperatorRun t(Precision::fp32, c.limits);
+            const auto x = stored(normal_values(c.in.elements(), 1), type);
+            const TensorId y = ops::wrap(t.graph, t.input(c.in, type, x), c.pad_y, c.pad_x);
+            CHECK(t.graph.shape(y) == Shape{c.in.n, c.in.h + 2 * c.pad_y, c.in.w + 2 * c.pad_x, c.in.c});
+            t.run({y});
+            check_same_bits(t.floats(y), wrapped(x, c.in, c.pad_y, c.pad_x));
+        }
+
+    Random random(3);
+    const Shape in{1, 6, 5, 8};
+    const Weight w = HostWeight::random(8, 8, 3, 3, DType::f32, random).on_device();
+    const auto x = random.values(in.elements());
+    for (const Seamless seamless : {Seamless{true, true}, Seamless{true, false}, Seamless{false, true}}) {
+        OperatorRun a(Precision::exact), b(Precision::exact);
+        a.graph.set_seamless(seamless);
+        const TensorId got = ops::conv2d(a.graph, a.input(in, DType::f32, x), w);
+        CHECK(a.graph.shape(got) == in);
+        const std::uint32_t py = seamless.y ? 1 : 0, px = seamless.x ? 1 : 0;
+        const TensorId around = b.input({1, 6 + 2 * py, 5 + 2 * px, 8}, DType::f32, wrapped(x, in, py, px));
+        const TensorId want = ops::conv2d(b.graph, around, w,
+                                          {.pad_top = 1 - py, .pad_left = 1 - px, .pad_bottom = 1 - py, .pad_right = 1 - px});
+        check_same_bits(a.run(got), b.run(want));
+    }
+}
+
 TEST_CASE("concat", "[ops]") {
     struct Case {
         Shape a;

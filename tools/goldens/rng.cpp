@@ -63,6 +63,11 @@ Status image(Suite& suite, const std::string& file, const std::string& name) {
         options.variation_seed = variations[0];
         options.variation_strength = std::stof(strength[1]);
     }
+    const auto rows = list(text, "'seed_resize_from_h': (\\d+)"), columns = list(text, "'seed_resize_from_w': (\\d+)");
+    if (!rows.empty() && !columns.empty()) {
+        options.resized_rows = static_cast<std::uint32_t>(rows[0] / 8);
+        options.resized_columns = static_cast<std::uint32_t>(columns[0] / 8);
+    }
     BatchNoise noise(options, static_cast<std::uint32_t>(seeds.size()));
     std::vector<float> got(expected.data.size());
     const std::size_t draw = got.size() / expected.shape[0];
@@ -117,7 +122,7 @@ Status brownian(Suite& suite, const std::string& name) {
 
 void rng_cases(Suite& suite) {
     const std::regex first("(torch|philox)_(\\d+)_[0-9x]+\\.npy"), seq("(seq_(torch|philox)_(\\d+)_)0\\.npy"),
-        rand("rand_torch_(\\d+)\\.npy"), path("brownian_\\d+\\.npy"), batch("image_(CPU|NV)_(plain|subseed|ensd)\\.npy");
+        rand("rand_torch_(\\d+)\\.npy"), path("brownian_\\d+\\.npy"), batch("image_(CPU|NV)_(plain|subseed|ensd|resize|resize_up)\\.npy");
     for (const std::string& file : suite.files("rng")) {
         const std::string name = "rng/" + file.substr(0, file.size() - 4);
         const auto kind = [](const std::string& text) { return text == "torch" ? RngKind::torch_cpu : RngKind::philox; };

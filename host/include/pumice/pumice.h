@@ -445,12 +445,21 @@ typedef struct pumice_request {
      * way from pure noise. NULL: none. */
     pumice_model* refiner;
     float refiner_switch;
+    /* How far the noise goes towards that of variation_seed, 0...1. Beyond 0 all pictures have `seed`, and picture i the
+     * variation variation_seed + i. */
+    float variation_strength;
+    uint64_t variation_seed;
+    /* Pixels, multiples of 8: the noise, and so the picture, resembles that of this size. 0: of the request's. */
+    uint32_t seed_width, seed_height;
+    /* Added to the seed of the noise that samplers draw on the way (AUTOMATIC1111's ENSD, often 31337); 0: none. */
+    uint64_t eta_seed_delta;
+    int32_t seamless_x, seamless_y; /* 1: the picture can be laid beside itself, side by side, or one above the other */
 } pumice_request;
 /* Not yet valid: pumice_model_defaults fills it. */
 #define PUMICE_REQUEST_INIT                                                                                              \
     {                                                                                                                    \
         sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL, NULL, \
-            0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0                           \
+            0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0      \
     }
 
 /* Fills in what suits the model: size, steps, guidance, sampler, schedule, ...; prompts, callbacks and seed are left as

@@ -411,6 +411,11 @@ struct Request {
     float aesthetic_score = 6, negative_aesthetic_score = 2.5f;
     const Model* refiner = nullptr;
     float refiner_switch = 0.8f;
+    float variation_strength = 0;
+    std::uint64_t variation_seed = 0;
+    std::uint32_t seed_width = 0, seed_height = 0;
+    std::uint64_t eta_seed_delta = 0;
+    bool seamless_x = false, seamless_y = false;
 };
 
 class Images {
@@ -535,6 +540,13 @@ public:
         values.negative_aesthetic_score = request.negative_aesthetic_score;
         if (request.refiner) values.refiner = request.refiner->handle();
         values.refiner_switch = request.refiner_switch;
+        values.variation_strength = request.variation_strength;
+        values.variation_seed = request.variation_seed;
+        values.seed_width = request.seed_width;
+        values.seed_height = request.seed_height;
+        values.eta_seed_delta = request.eta_seed_delta;
+        values.seamless_x = request.seamless_x ? 1 : 0;
+        values.seamless_y = request.seamless_y ? 1 : 0;
         pumice_error error = PUMICE_ERROR_INIT;
         pumice_images* handle = nullptr;
         if (pumice_generate(handle_.get(), &values, &handle, &error) != PUMICE_OK) return detail::failure(error);
