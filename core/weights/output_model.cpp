@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
@@ -53,38 +52,36 @@ void encode(StoredType type, std::span<const float> values, std::span<std::byte>
             quantize_block(type, values.subspan(i * elements, elements), to.subspan(i * bytes, bytes));
         return;
     }
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        switch (type) {
-            case StoredType::f64:
-                store(to, i, static_cast<double>(values[i]));
-                break;
-            case StoredType::f16:
-                store(to, i, f32_to_f16(values[i]));
-                break;
-            case StoredType::bf16:
-                store(to, i, f32_to_bf16(values[i]));
-                break;
-            case StoredType::f8_e4m3:
-                store(to, i, f32_to_f8_e4m3(values[i]));
-                break;
-            case StoredType::f8_e5m2:
-                store(to, i, f32_to_f8_e5m2(values[i]));
-                break;
-            default:
-                store(to, i, values[i]);
-        }
+    const auto each = [&](auto convert) {
+        for (std::size_t i = 0; i < values.size(); ++i) store(to, i, convert(values[i]));
+    };
+    switch (type) {
+        case StoredType::f64:
+            return each([](float v) { return static_cast<double>(v); });
+        case StoredType::f16:
+            return each(f32_to_f16);
+        case StoredType::bf16:
+            return each(f32_to_bf16);
+        case StoredType::f8_e4m3:
+            return each(f32_to_f8_e4m3);
+        case StoredType::f8_e5m2:
+            return each(f32_to_f8_e5m2);
+        default:
+            return each([](float v) { return v; });
     }
 }
 
 /// What of the values the type cannot hold.
 Status check_range(const std::string& name, StoredType type, std::span<const float> values) {
     const float limit = limit_of(type);
+    const bool blocks = is_quantized(type);
     for (const float v : values) {
-        if (is_quantized(type) && !std::isfinite(v))
+        if (std::abs(v) <= limit) continue;  // not for NaN
+        if (blocks && !std::isfinite(v))
             return Error{Code::not_finite,
                          fmt::format("tensor '{}' has a value that is not finite, which {} cannot hold",
                                      printable(name), to_string(type))};
-        if (std::isfinite(v) && std::abs(v) > limit)
+        if (std::isfinite(v))
             return Error{Code::unsupported,
                          fmt::format("tensor '{}' has the value {}, beyond the range of {}; choose bf16 or fp32",
                                      printable(name), v, to_string(type))};
@@ -142,14 +139,12 @@ OutputTensor copied(const WeightFile& file, const StoredTensor& t) {
 
 OutputTensor made(std::string name, StoredType type, std::vector<std::uint64_t> shape, ReadElements elements) {
     OutputTensor out{std::move(name), type, std::move(shape), std::move(elements), {}};
-    auto values = std::make_shared<std::vector<float>>();
-    out.bytes = [values, type, title = out.name, read = out.elements](std::uint64_t begin,
-                                                                      std::span<std::byte> to) -> Status {
+    out.bytes = [type, title = out.name, read = out.elements](std::uint64_t begin, std::span<std::byte> to) -> Status {
         const std::uint64_t first = begin / size_of(type) * block_elements(type);
-        values->resize(to.size() / size_of(type) * block_elements(type));
-        PUMICE_TRY(read(first, *values));
-        PUMICE_TRY(check_range(title, type, *values));
-        encode(type, *values, to);
+        std::vector<float> values(to.size() / size_of(type) * block_elements(type));
+        PUMICE_TRY(read(first, values));
+        PUMICE_TRY(check_range(title, type, values));
+        encode(type, values, to);
         return {};
     };
     return out;

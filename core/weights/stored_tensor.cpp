@@ -62,36 +62,46 @@ T element(std::span<const std::byte> data, std::uint64_t i) {
     return value;
 }
 
-float element_f32(const StoredTensor& t, std::uint64_t i) {
+template <class T, class Convert>
+void read_all(std::span<const std::byte> data, std::uint64_t first, std::span<float> to, Convert convert) {
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = convert(element<T>(data, first + i));
+}
+
+template <class T>
+void read_numbers(std::span<const std::byte> data, std::uint64_t first, std::span<float> to) {
+    read_all<T>(data, first, to, [](T v) { return static_cast<float>(v); });
+}
+
+void read_elements(const StoredTensor& t, std::uint64_t first, std::span<float> to) {
     switch (t.dtype) {
         case StoredType::f64:
-            return static_cast<float>(element<double>(t.data, i));
+            return read_numbers<double>(t.data, first, to);
         case StoredType::f32:
-            return element<float>(t.data, i);
+            return read_numbers<float>(t.data, first, to);
         case StoredType::f16:
-            return f16_to_f32(element<std::uint16_t>(t.data, i));
+            return read_all<std::uint16_t>(t.data, first, to, f16_to_f32);
         case StoredType::bf16:
-            return bf16_to_f32(element<std::uint16_t>(t.data, i));
+            return read_all<std::uint16_t>(t.data, first, to, bf16_to_f32);
         case StoredType::f8_e4m3:
-            return f8_e4m3_to_f32(element<std::uint8_t>(t.data, i));
+            return read_all<std::uint8_t>(t.data, first, to, f8_e4m3_to_f32);
         case StoredType::f8_e5m2:
-            return f8_e5m2_to_f32(element<std::uint8_t>(t.data, i));
+            return read_all<std::uint8_t>(t.data, first, to, f8_e5m2_to_f32);
         case StoredType::i64:
-            return static_cast<float>(element<std::int64_t>(t.data, i));
+            return read_numbers<std::int64_t>(t.data, first, to);
         case StoredType::i32:
-            return static_cast<float>(element<std::int32_t>(t.data, i));
+            return read_numbers<std::int32_t>(t.data, first, to);
         case StoredType::i16:
-            return element<std::int16_t>(t.data, i);
+            return read_numbers<std::int16_t>(t.data, first, to);
         case StoredType::i8:
-            return element<std::int8_t>(t.data, i);
+            return read_numbers<std::int8_t>(t.data, first, to);
         case StoredType::u64:
-            return static_cast<float>(element<std::uint64_t>(t.data, i));
+            return read_numbers<std::uint64_t>(t.data, first, to);
         case StoredType::u32:
-            return static_cast<float>(element<std::uint32_t>(t.data, i));
+            return read_numbers<std::uint32_t>(t.data, first, to);
         case StoredType::u16:
-            return element<std::uint16_t>(t.data, i);
+            return read_numbers<std::uint16_t>(t.data, first, to);
         default:
-            return element<std::uint8_t>(t.data, i);
+            return read_numbers<std::uint8_t>(t.data, first, to);
     }
 }
 
@@ -99,10 +109,7 @@ float element_f32(const StoredTensor& t, std::uint64_t i) {
 
 void read_f32(const StoredTensor& t, std::uint64_t first, std::span<float> to) {
     const std::size_t elements = block_elements(t.dtype), bytes = size_of(t.dtype);
-    if (elements == 1) {
-        for (std::size_t i = 0; i < to.size(); ++i) to[i] = element_f32(t, first + i);
-        return;
-    }
+    if (elements == 1) return read_elements(t, first, to);
     std::array<float, 256> block;
     for (std::size_t i = 0; i < to.size();) {
         const std::uint64_t at = first + i, inside = at % elements;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/model_folders.hpp"
 #include "outcome.hpp"
 
 namespace pumice::cli {
@@ -22,13 +23,9 @@ bool is_number(std::string_view text) {
 std::vector<std::string> lora_folders(const host::Settings& settings) {
     if (settings.loras_folder) return {*settings.loras_folder};
     std::vector<std::string> folders;
-    if (!settings.models_folder) return folders;
-    const fs::path models(*settings.models_folder);
-    for (const fs::path& root : {models, models.parent_path()})
-        for (const char* name : {"Lora", "loras", "LyCORIS"}) {
-            std::error_code error;
-            if (fs::is_directory(root / name, error)) folders.push_back((root / name).string());
-        }
+    if (!settings.models_folders) return folders;
+    for (const fs::path& folder : folders_of(*settings.models_folders, ModelKind::lora))
+        folders.push_back(folder.string());
     return folders;
 }
 

@@ -20,8 +20,7 @@ Expected<CommandEngine> CommandEngine::open(const Context& context, const Plugin
     EngineOptions options;
     options.plugins = &plugins;
     options.device = context.settings.device.value_or("");
-    options.cache_folder = context.settings.cache_folder.value_or(
-        context.places.cache_home.empty() ? "" : context.places.cache_home + "/pumice");
+    options.cache_folder = context.settings.cache_folder.value_or("");
     if (const char* folder = std::getenv("PUMICE_SHADERS")) options.shader_folder = folder;
     const char* validation = std::getenv("PUMICE_VALIDATION");
     options.validation = validation && *validation == '1';

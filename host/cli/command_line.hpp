@@ -24,9 +24,12 @@ struct CommandLine {
         plugins_enable,
         plugins_disable,
         plugins_verify,
-        convert
+        convert,
+        models_list,
+        models_verify
     } command = Command::help;
-    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert"
+    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list",
+    /// "models verify"
     std::string help_of;
     host::Settings settings;  ///< of generate
     std::optional<std::string> prompt;
@@ -34,7 +37,7 @@ struct CommandLine {
     std::optional<std::string> config;    ///< --config
     std::optional<std::string> init_image, mask;
     bool only_masked = false;
-    std::string file;                     ///< of inspect, convert
+    std::string file;                     ///< of inspect, convert, models verify
     std::string plugin;                   ///< id, of plugins enable and disable; file, folder or id, of plugins verify
     double seconds = 0;                   ///< of plugins verify: how long a check may take; 0: as usual
     std::vector<ControlOption> controls;  ///< of generate: --control
@@ -47,6 +50,8 @@ struct CommandLine {
     std::uint32_t width = 0, height = 0;  ///< of preprocess; 0: not given
     std::uint64_t seed = 0;               ///< of preprocess
     WriteOptions write;                   ///< of the commands that write a model; all of it but the callbacks
+    std::string sha256;                   ///< of models verify: digits that the file's must begin with
+    bool no_hash = false;                 ///< of models list
     bool json = false, quiet = false;
     bool safe_mode = false;    ///< the plugins that come with Pumice alone
     bool probe_again = false;  ///< of plugins list

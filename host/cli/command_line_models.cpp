@@ -43,16 +43,64 @@ Expected<void> Convert::read() {
     return read_shared(Command::convert);
 }
 
-ModelCommands::ModelCommands(CLI::App& program, CLI::App&, CommandLine& line) : convert(program, line) {}
+ModelsList::ModelsList(CLI::App& models, CommandLine& to)
+    : Parser(models.add_subcommand("list")), line(to), config(add(*app, "--config")) {
+    app->add_flag("--json", line.json);
+    app->add_flag("--no-hash", line.no_hash);
+    app->add_flag("-q,--quiet", line.quiet);
+}
+
+Expected<void> ModelsList::read() {
+    line.command = Command::models_list;
+    line.config = config.text();
+    return {};
+}
+
+ModelsVerify::ModelsVerify(CLI::App& models, CommandLine& to)
+    : Parser(models.add_subcommand("verify")),
+      line(to),
+      config(add(*app, "--config")),
+      sha256(add(*app, "--sha256")),
+      file(add(*app, "file")) {
+    app->add_flag("--json", line.json);
+    app->add_flag("-q,--quiet", line.quiet);
+}
+
+Expected<void> ModelsVerify::read() {
+    line.command = Command::models_verify;
+    line.config = config.text();
+    if (!file.text()) return Failure{PUMICE_INVALID_ARGUMENT, "models verify needs a file"};
+    line.file = *file.text();
+    line.sha256 = sha256.text().value_or("");
+    for (char& c : line.sha256)
+        if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+    if (line.sha256.size() > 64 || line.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
+        return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("--sha256: {} is not made of up to 64 hexadecimal digits",
+                                                            host::shown(line.sha256))};
+    return {};
+}
+
+ModelCommands::ModelCommands(CLI::App& program, CLI::App& models, CommandLine& line)
+    : convert(program, line), list(models, line), verify(models, line) {}
 
 std::vector<std::pair<const Parser*, const char*>> ModelCommands::parsers() const {
-    return {{&convert, "convert"}};
+    return {{&convert, "convert"}, {&list, "models list"}, {&verify, "models verify"}};
 }
 
 Expected<bool> ModelCommands::read() {
-    if (!convert.app->parsed()) return false;
-    HOST_TRY(convert.read());
-    return true;
+    const auto read_if = [](auto& command) -> Expected<bool> {
+        if (!command.app->parsed()) return false;
+        HOST_TRY(command.read());
+        return true;
+    };
+    HOST_ASSIGN(bool given, read_if(convert));
+    if (!given) {
+        HOST_ASSIGN(given, read_if(list));
+    }
+    if (!given) {
+        HOST_ASSIGN(given, read_if(verify));
+    }
+    return given;
 }
 
 }  // namespace pumice::cli

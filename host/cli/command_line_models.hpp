@@ -24,8 +24,26 @@ struct Convert : WriteCommand {
     Expected<void> read();
 };
 
+/// pumice models list.
+struct ModelsList : Parser {
+    CommandLine& line;
+    Given config;
+    ModelsList(CLI::App& models, CommandLine& to);
+    Expected<void> read();
+};
+
+/// pumice models verify.
+struct ModelsVerify : Parser {
+    CommandLine& line;
+    Given config, sha256, file;
+    ModelsVerify(CLI::App& models, CommandLine& to);
+    Expected<void> read();
+};
+
 struct ModelCommands {
     Convert convert;
+    ModelsList list;
+    ModelsVerify verify;
     /// `program` has the commands that stand alone, `models` those of `pumice models`.
     ModelCommands(CLI::App& program, CLI::App& models, CommandLine&);
     /// With the names of their helps.

@@ -23,6 +23,8 @@ Expected<void> run_preprocess(const Context&);
 Expected<void> run_devices(const Context&);
 Expected<void> run_inspect(const Context&);
 Expected<void> run_convert(const Context&);
+Expected<void> run_models_list(const Context&);
+Expected<void> run_models_verify(const Context&);
 Expected<void> run_version();
 Expected<void> run_plugins_list(const Context&);
 /// Enables or disables context.line.plugin.

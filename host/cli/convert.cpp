@@ -18,9 +18,10 @@ using Json = nlohmann::ordered_json;
 
 /// The files that the options name, by the names that users give models.
 Expected<void> find_parts(WriteOptions& options, const host::Settings& settings) {
-    for (std::string* part : {&options.vae, &options.text_encoder}) {
+    for (const auto& [part, kind] :
+         {std::pair(&options.vae, ModelKind::vae), std::pair(&options.text_encoder, ModelKind::text_encoder)}) {
         if (part->empty()) continue;
-        HOST_ASSIGN(const auto file, find_model(*part, settings));
+        HOST_ASSIGN(const auto file, find_model(*part, settings, kind));
         *part = file.string();
     }
     return {};

@@ -182,12 +182,12 @@ Expected<Model> Generation::load_model(const Engine& engine) const {
     options.prediction = prediction_of(settings);
     std::string vae, text_encoder;
     if (settings.vae) {
-        HOST_ASSIGN(const fs::path file, find_model(*settings.vae, settings));
+        HOST_ASSIGN(const fs::path file, find_model(*settings.vae, settings, ModelKind::vae));
         vae = file.string();
         options.vae = vae.c_str();
     }
     if (settings.text_encoder) {
-        HOST_ASSIGN(const fs::path file, find_model(*settings.text_encoder, settings));
+        HOST_ASSIGN(const fs::path file, find_model(*settings.text_encoder, settings, ModelKind::text_encoder));
         text_encoder = file.string();
         options.text_encoder = text_encoder.c_str();
     }

@@ -18,7 +18,7 @@ Commands:
   upscale           make a picture larger
   preprocess        make the picture that a control network is given
   devices           list the devices that can do it
-  models inspect    say what a model file holds
+  models            list, inspect and verify model files
   convert           write a model in another format, with other types, or pruned
   plugins           list samplers, schedules and other plugins; turn them on and off
 
@@ -53,7 +53,7 @@ What to make:
 
 How:
   -m, --model FILE        a Stable Diffusion 1, 2 or XL checkpoint (.safetensors, .ckpt, .gguf), a folder as diffusers
-                          saves it, or a name in the folder paths.models; by default the starter model
+                          saves it, or a name, hash or title in the folders paths.models; by default the starter model
       --vae FILE          the autoencoder of this file instead of the model's
       --text-encoder FILE the text encoder of this file instead of the model's
       --lora NAME[:WEIGHT] a LoRA or LyCORIS: a file, or a name in the LoRA folder; may be repeated. As <lora:NAME:WEIGHT>
@@ -163,19 +163,57 @@ constexpr std::string_view kDevices = R"(List the Vulkan devices of this machine
   -h, --help    this text
 )";
 
-constexpr std::string_view kModels = R"(Look at model files.
+constexpr std::string_view kModels = R"(Look at model files and folders.
 
-  pumice models inspect FILE [--json]
+  pumice models list [options]
+  pumice models inspect FILE [options]
+  pumice models verify FILE [options]
 
+  list          the models in the model folders: kind, family, size, hash
   inspect       say what a file holds
-  -h, --help    this text
+  verify        read all of a file: its hash, numbers that are none, missing tensors
+  -h, --help    this text; with a command, its options
+
+A model is named by a file or folder, or by what `pumice models list` shows: its name below the sub-folder, the beginning
+of its hash (8 digits and more), or its title. `pumice convert` writes one in another format.
+)";
+
+constexpr std::string_view kModelsList = R"(The models in the model folders: name, kind, family, size, hash, title.
+
+  pumice models list [options]
+
+      --no-hash      do not compute hashes that are not known yet; they take as long as reading the files
+      --json         as JSON, with paths and whole hashes
+      --config FILE  instead of ~/.config/pumice/config.toml
+  -q, --quiet        no progress
+  -h, --help         this text
+
+Folders are those of models in [paths] of the configuration file, a path or a list, or of PUMICE_MODELS (separated by ':').
+Sub-folders are understood by the names that AUTOMATIC1111's web UI and ComfyUI give them (models/Stable-diffusion, VAE,
+Lora, embeddings, ControlNet, ESRGAN; checkpoints, vae, loras, controlnet, upscale_models, ...). Hashes are kept in
+paths.cache, and computed again when a file's size or time has changed.
+)";
+
+constexpr std::string_view kModelsVerify = R"(Read all of a model file: its hash, numbers that are none, missing tensors.
+
+  pumice models verify FILE [options]
+
+  FILE               a model file or folder, or a name in the model folders
+      --sha256 HEX   the digits that its hash must begin with
+      --json         as JSON
+      --config FILE  instead of ~/.config/pumice/config.toml
+  -q, --quiet        no progress
+  -h, --help         this text
+
+Exit status 0 for a sound file; 5 when it is damaged, incomplete or another than --sha256 says; 14 when it has NaN or
+infinite values.
 )";
 
 constexpr std::string_view kInspect = R"(Say what a model file holds: family, geometry, types, sizes, SHA-256.
 
   pumice models inspect FILE [options]
 
-  FILE               a model file or folder, or a name in the folder paths.models
+  FILE               a model file or folder, or a name in the folders paths.models
       --json         as JSON, with the file's metadata
       --config FILE  instead of ~/.config/pumice/config.toml
   -h, --help         this text
@@ -185,7 +223,7 @@ constexpr std::string_view kConvert = R"(Write a model in another format, with o
 
   pumice convert MODEL -o OUTPUT [options]
 
-  MODEL              a model file or folder, or a name in the folder paths.models
+  MODEL              a model file or folder, or a name in the folders paths.models
   -o, --output NAME  the ending says the format: .safetensors; .ckpt, .pt (PyTorch's archive); .gguf (as
                      stable-diffusion.cpp has it); a name without one of these: a folder as diffusers saves it
       --format NAME  safetensors, ckpt, gguf or diffusers, whatever the ending
@@ -295,6 +333,8 @@ std::string help_text(std::string_view command, const HelpNames& names) {
     if (command == "devices") return std::string(kDevices);
     if (command == "models") return std::string(kModels);
     if (command == "convert") return std::string(kConvert);
+    if (command == "models list") return std::string(kModelsList);
+    if (command == "models verify") return std::string(kModelsVerify);
     if (command == "plugins") return std::string(kPlugins);
     if (command == "verify") return std::string(kVerify);
     if (command == "inspect") return std::string(kInspect);

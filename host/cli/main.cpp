@@ -31,8 +31,9 @@ Expected<Context> context_of(CommandLine line) {
     const host::Places places = host::places_from_environment(get_variable);
     HOST_ASSIGN(const host::Settings file, file_settings(line, places));
     HOST_ASSIGN(const host::Settings environment, host::settings_from_environment(get_variable));
-    const host::Settings settings = host::overlay(line.settings, host::overlay(environment, file));
-    return Context{std::move(line), settings, places};
+    host::Settings settings = host::overlay(line.settings, host::overlay(environment, file));
+    if (!settings.cache_folder && !places.cache_home.empty()) settings.cache_folder = places.cache_home + "/pumice";
+    return Context{std::move(line), std::move(settings), places};
 }
 
 /// The names of samplers and schedules are the plugins' to tell; help does not fail where they cannot be had.
@@ -69,6 +70,10 @@ Expected<void> run(const CommandLine& line, const Context& context) {
             return run_inspect(context);
         case CommandLine::Command::convert:
             return run_convert(context);
+        case CommandLine::Command::models_list:
+            return run_models_list(context);
+        case CommandLine::Command::models_verify:
+            return run_models_verify(context);
         default:
             return {};
     }

@@ -64,7 +64,7 @@ void ProgressView::update(const pumice_progress& progress) {
     }
 }
 
-void ProgressView::written(std::uint64_t done, std::uint64_t total) {
+void ProgressView::bytes(const char* what, std::uint64_t done, std::uint64_t total) {
     const auto now = std::chrono::steady_clock::now();
     if (!writing_since_) writing_since_ = now;
     const std::uint64_t percent = total > 0 ? done * 100 / total : 100;
@@ -72,7 +72,7 @@ void ProgressView::written(std::uint64_t done, std::uint64_t total) {
     if (percent == last_percent_ || (style_ == Style::lines && seconds - last_line_ < kLineInterval)) return;
     last_percent_ = percent;
     last_line_ = seconds;
-    std::string line = fmt::format("written {} %", percent);
+    std::string line = fmt::format("{} {} %", what, percent);
     if (seconds > 1 && done < total) {
         const double left = seconds / static_cast<double>(done) * static_cast<double>(total - done);
         line += fmt::format("  {:.0f} MB/s  {} left", static_cast<double>(done) / seconds / 1e6, duration_text(left));

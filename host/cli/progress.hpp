@@ -29,12 +29,14 @@ public:
 
     void loading(const std::string& model);
     void update(const pumice_progress&);
-    /// Of a file being written, in bytes.
-    void written(std::uint64_t done, std::uint64_t total);
+    /// Of a file being written or read, in bytes.
+    void written(std::uint64_t done, std::uint64_t total) { bytes("written", done, total); }
+    void read(std::uint64_t done, std::uint64_t total) { bytes("read", done, total); }
     /// Takes the changing line away, before something else is printed.
     void clear();
 
 private:
+    void bytes(const char* what, std::uint64_t done, std::uint64_t total);
     void show(const std::string& line);
     std::string step_line(const pumice_progress&);
 

@@ -16,23 +16,25 @@ Expected<fs::path> starter_model() {
                    fmt::format("the starter model is not installed ({}); name a model with -m FILE", file.string())};
 }
 
-Expected<fs::path> find_model(const std::string& name, const host::Settings& settings) {
+ModelCache model_cache(const host::Settings& settings) {
+    return ModelCache(settings.cache_folder.value_or(""));
+}
+
+Expected<fs::path> find_model(const std::string& name, const host::Settings& settings, ModelKind kind) {
     if (name.empty()) return starter_model();
     std::error_code error;
     if (fs::exists(name, error)) {
         const fs::path path(name);
         return path.has_filename() ? path : path.parent_path();  // a folder's name without its slash
     }
-    if (settings.models_folder && name.find('/') == std::string::npos) {
-        const fs::path folder(*settings.models_folder);
-        for (const char* extension : {"", ".safetensors", ".ckpt", ".pt", ".pth", ".gguf"}) {
-            const std::string file = name + extension;
-            if (fs::exists(folder / file, error)) return folder / file;
-        }
-        return Failure{PUMICE_NOT_FOUND,
-                       fmt::format("there is no model {}, neither here nor in {}", name, folder.string())};
-    }
-    return Failure{PUMICE_NOT_FOUND, fmt::format("there is no model file {}", name)};
+    const bool absolute = name.starts_with('/') || name.starts_with("./") || name.starts_with("../");
+    if (!settings.models_folders || absolute)
+        return Failure{PUMICE_NOT_FOUND, fmt::format("there is no model file {}", name)};
+    ModelCache cache = model_cache(settings);
+    const std::vector<ModelEntry> entries = list_models(*settings.models_folders);
+    auto found = choose_model(name, kind, entries, cache);
+    cache.save();
+    return found;
 }
 
 }  // namespace pumice::cli

@@ -63,6 +63,17 @@ private:
         if (const auto* text = node.as_string()) return set_value(settings_, setting, text->get(), at);
         if (const auto* whole = node.as_integer()) return set_value(settings_, setting, whole->get(), at);
         if (const auto* real = node.as_floating_point()) return set_value(settings_, setting, real->get(), at);
+        if (const auto* list = node.as_array(); list && setting.kind == Setting::Kind::paths) {
+            std::vector<std::string> paths;
+            for (const toml::node& entry : *list) {
+                const auto* path = entry.as_string();
+                if (!path)
+                    return Failure{PUMICE_INVALID_ARGUMENT,
+                                   fmt::format("{}: this list has something other than strings", at)};
+                paths.push_back(path->get());
+            }
+            return set_value(settings_, setting, paths, at);
+        }
         const char* type = node.is_table()     ? "a table"
                            : node.is_array()   ? "a list"
                            : node.is_boolean() ? "true or false"
@@ -147,9 +158,13 @@ Expected<Settings> read_config(const fs::path& path, const std::string& home) {
         return Failure{PUMICE_IO,
                        fmt::format("cannot read the configuration file {}; check its permissions", path.string())};
     HOST_ASSIGN(Settings settings, parse_config(text, path.string()));
-    for (auto* folder :
-         {&settings.models_folder, &settings.output_folder, &settings.cache_folder, &settings.plugins_folder})
-        if (*folder) *folder = (path.parent_path() / expand_home(**folder, home)).lexically_normal().string();
+    const auto absolute = [&](const std::string& folder) {
+        return (path.parent_path() / expand_home(folder, home)).lexically_normal().string();
+    };
+    for (auto* folder : {&settings.output_folder, &settings.cache_folder, &settings.plugins_folder})
+        if (*folder) *folder = absolute(**folder);
+    if (settings.models_folders)
+        for (std::string& folder : *settings.models_folders) folder = absolute(folder);
     for (auto* file : {&settings.model, &settings.vae, &settings.text_encoder})
         if (*file) *file = expand_home(**file, home);
     return settings;

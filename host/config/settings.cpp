@@ -79,7 +79,7 @@ const std::array kSettings = {
     Setting{"generate.aesthetic_score", "--aesthetic-score", "", &S::aesthetic_score, Kind::real, 0, 10},
     Setting{"generate.negative_aesthetic_score", "--negative-aesthetic-score", "", &S::negative_aesthetic_score,
             Kind::real, 0, 10},
-    Setting{"paths.models", "", "PUMICE_MODELS", &S::models_folder, Kind::path},
+    Setting{"paths.models", "", "PUMICE_MODELS", &S::models_folders, Kind::paths},
     Setting{"paths.loras", "--lora-folder", "", &S::loras_folder, Kind::path},
     Setting{"paths.output", "", "PUMICE_OUTPUT", &S::output_folder, Kind::path},
     Setting{"paths.cache", "", "PUMICE_CACHE", &S::cache_folder, Kind::path},
@@ -132,6 +132,24 @@ Expected<void> set_string(Settings& settings, const Setting& setting, std::strin
     return {};
 }
 
+std::vector<std::string> split(std::string_view text) {
+    std::vector<std::string> parts;
+    while (true) {
+        const std::size_t colon = text.find(':');
+        if (colon != 0 && !text.empty()) parts.emplace_back(text.substr(0, colon));
+        if (colon == std::string_view::npos) return parts;
+        text.remove_prefix(colon + 1);
+    }
+}
+
+Expected<void> set_paths(Settings& settings, const Setting& setting, const std::vector<std::string>& paths,
+                         const std::string& where) {
+    for (const std::string& path : paths)
+        if (path.empty()) return wrong(setting, path, where);
+    settings.*std::get<std::optional<std::vector<std::string>> Settings::*>(setting.member) = paths;
+    return {};
+}
+
 }  // namespace
 
 std::string shown(std::string_view text) {
@@ -159,6 +177,8 @@ std::string wanted(const Setting& setting) {
             return "a text";
         case Kind::path:
             return "a path";
+        case Kind::paths:
+            return "a path or a list of paths";
         case Kind::name:
             return "a name that pumice plugins list shows";
         case Kind::choice:
@@ -189,6 +209,8 @@ Expected<void> set_from_text(Settings& settings, const Setting& setting, std::st
             settings.seed = value;
             return {};
         }
+        case Kind::paths:
+            return set_paths(settings, setting, split(text), where);
         case Kind::text:
         case Kind::path:
         case Kind::choice:
@@ -201,6 +223,9 @@ Expected<void> set_from_text(Settings& settings, const Setting& setting, std::st
 Expected<void> set_value(Settings& settings, const Setting& setting, const SettingValue& value,
                          const std::string& where) {
     const auto* text = std::get_if<std::string>(&value);
+    const auto* list = std::get_if<std::vector<std::string>>(&value);
+    if (setting.kind == Kind::paths && list) return set_paths(settings, setting, *list, where);
+    if (setting.kind == Kind::paths && text) return set_paths(settings, setting, {*text}, where);
     const auto* whole = std::get_if<std::int64_t>(&value);
     const auto* real = std::get_if<double>(&value);
     const bool takes_text = setting.kind == Kind::text || setting.kind == Kind::path || setting.kind == Kind::choice ||
@@ -213,7 +238,7 @@ Expected<void> set_value(Settings& settings, const Setting& setting, const Setti
         const double number = whole ? double(*whole) : *real;
         return set_real(settings, setting, number, fmt::format("{}", number), where);
     }
-    const char* type = text ? "a string" : whole ? "a whole number" : "a number with a fraction";
+    const char* type = text ? "a string" : list ? "a list" : whole ? "a whole number" : "a number with a fraction";
     return Failure{PUMICE_INVALID_ARGUMENT,
                    fmt::format("{}: this is {}, but must be {}", where, type, wanted(setting))};
 }

@@ -29,7 +29,8 @@ struct Settings {
     std::optional<std::string> seamless;
     std::optional<std::uint64_t> mask_padding, original_width, original_height, crop_left, crop_top, target_width,
         target_height;
-    std::optional<std::string> models_folder, loras_folder, output_folder, cache_folder, plugins_folder;
+    std::optional<std::string> loras_folder, output_folder, cache_folder, plugins_folder;
+    std::optional<std::vector<std::string>> models_folders;
     /// Parameters of plugins by key ("sampler.eta"): of the file, and of the command line.
     std::map<std::string, std::string> plugin_params, given_plugin_params;
     /// Where the sampler, the schedule and the guidance were set, for messages: names are checked when the plugins are
@@ -38,14 +39,15 @@ struct Settings {
 };
 
 using SettingMember = std::variant<std::optional<std::string> Settings::*, std::optional<std::uint64_t> Settings::*,
-                                   std::optional<double> Settings::*>;
+                                   std::optional<double> Settings::*, std::optional<std::vector<std::string>> Settings::*>;
 
 struct Setting {
     std::string_view key;          ///< in the file: "generate.steps"
     std::string_view flag;         ///< of `pumice generate`: "--steps"; empty: none
     std::string_view environment;  ///< "PUMICE_DEVICE"; empty: none
     SettingMember member;
-    enum class Kind : std::uint8_t { text, path, choice, name, whole, real, seed } kind;
+    /// paths: in the file a path or a list of them, in the environment joined by ':'.
+    enum class Kind : std::uint8_t { text, path, paths, choice, name, whole, real, seed } kind;
     double least = 0, most = 0;                            ///< whole, real
     std::uint32_t multiple = 1;                            ///< whole
     std::vector<std::string_view> (*choices)() = nullptr;  ///< choice
@@ -62,7 +64,7 @@ std::string wanted(const Setting&);
 Expected<void> set_from_text(Settings&, const Setting&, std::string_view text, const std::string& where);
 
 /// A typed value, as the file has it. PUMICE_INVALID_ARGUMENT beginning with `where`.
-using SettingValue = std::variant<std::string, std::int64_t, double>;
+using SettingValue = std::variant<std::string, std::int64_t, double, std::vector<std::string>>;
 Expected<void> set_value(Settings&, const Setting&, const SettingValue&, const std::string& where);
 
 /// As a user wrote it, fit for one line.

@@ -57,8 +57,12 @@ Json report_of(const OutputModel& model, const std::string& output, OutputFormat
     }
     Json dtypes = Json::object();
     for (const auto& [name, sum] : sums) dtypes[name] = {{"tensors", sum.first}, {"bytes", sum.second}};
-    return {{"file", output},       {"format", format_name(format)}, {"bytes", size_on_disk(output)},
-            {"tensors", model.tensors.size()}, {"dtypes", dtypes},   {"notes", notes}};
+    return {{"file", output},
+            {"format", format_name(format)},
+            {"bytes", size_on_disk(output)},
+            {"tensors", model.tensors.size()},
+            {"dtypes", dtypes},
+            {"notes", notes}};
 }
 
 Result<std::string> convert(const char* path, const char* output, const pumice_write_options& options) {
@@ -75,8 +79,9 @@ Result<WriteTarget> write_target(const char* output, const pumice_write_options&
     if (const std::string name = abi::text_or_empty(options.format); !name.empty()) {
         const auto format = output_format(name);
         if (!format)
-            return Error{Code::invalid_argument,
-                         fmt::format("format: \"{}\" is not one of safetensors, ckpt, gguf, diffusers", printable(name))};
+            return Error{
+                Code::invalid_argument,
+                fmt::format("format: \"{}\" is not one of safetensors, ckpt, gguf, diffusers", printable(name))};
         target.format = *format;
     }
     if (const std::string name = abi::text_or_empty(options.type); !name.empty()) {
@@ -85,8 +90,7 @@ Result<WriteTarget> write_target(const char* output, const pumice_write_options&
             return Error{Code::invalid_argument, fmt::format("type: \"{}\" is not one of {}", printable(name),
                                                              fmt::join(weight_type_names(), ", "))};
         if (is_quantized(*target.type) && target.format != OutputFormat::gguf)
-            return Error{Code::invalid_argument,
-                         fmt::format("type {}: only GGUF has it; name the output .gguf", name)};
+            return Error{Code::invalid_argument, fmt::format("type {}: only GGUF has it; name the output .gguf", name)};
         if (size_of(*target.type) == 1 && target.format == OutputFormat::gguf)
             return Error{Code::invalid_argument, fmt::format("type {}: GGUF does not have it; choose q8_0", name)};
     }

@@ -5,7 +5,9 @@
 
 #include "base/hash.hpp"
 #include "engine/abi.hpp"
+#include "engine/objects.hpp"
 #include "models/configs.hpp"
+#include "models/weight_check.hpp"
 #include "weights/weight_file.hpp"
 
 namespace pumice {
@@ -118,10 +120,78 @@ Result<std::string> inspect(const char* path) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+/// As little as a list of models needs; damaged tensors are another call's to find.
+Result<std::string> outline(const char* path) {
+    PUMICE_ASSIGN(const WeightFile file, WeightFile::open(path));
+    const Json json = {{"file", path},
+                       {"format", to_string(file.format())},
+                       {"bytes", bytes_of(file)},
+                       {"family", to_string(recognize(file))},
+                       {"tensors", file.tensors().size()},
+                       {"parameters", parameters(file, "")},
+                       {"dtypes", dtypes(file)},
+                       {"metadata", file.metadata()}};
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<std::string> verify(const char* path, const pumice_verify_model_options& options) {
+    PUMICE_ASSIGN(const WeightFile file, WeightFile::open(path));
+    PUMICE_ASSIGN(const std::string digest, digest_of(file));
+    std::uint64_t done = 0, total = 0;
+    for (const StoredTensor& t : file.tensors()) total += is_float(t.dtype) ? t.data.size() : 0;
+    const OnWritten on_read = [&](std::uint64_t bytes) -> Status {
+        done += bytes;
+        if (options.on_progress) options.on_progress(options.user, done, total);
+        if (options.cancel && options.cancel->set) return Error{Code::cancelled, "cancelled"};
+        return {};
+    };
+    PUMICE_ASSIGN(const WeightCheck check, check_weights(file, on_read));
+    Json not_finite = Json::array();
+    for (const auto& t : check.not_finite)
+        not_finite.push_back(
+            {{"tensor", t.tensor}, {"nan", t.nans}, {"infinite", t.infinities}, {"elements", t.elements}});
+    const Json json = {{"file", path},
+                       {"format", to_string(file.format())},
+                       {"family", to_string(recognize(file))},
+                       {"bytes", bytes_of(file)},
+                       {"sha256", digest},
+                       {"tensors", file.tensors().size()},
+                       {"not_finite", not_finite},
+                       {"incomplete", check.incomplete}};
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 }  // namespace
 }  // namespace pumice
 
 extern "C" {
+
+pumice_status pumice_describe_file(const char* path, char** json, pumice_error* error) {
+    return pumice::abi::guard(error, [&]() -> pumice::Status {
+        if (!json) return pumice::Error{pumice::Code::invalid_argument, "json is NULL"};
+        *json = nullptr;
+        if (!path || !*path) return pumice::Error{pumice::Code::invalid_argument, "path is empty"};
+        PUMICE_ASSIGN(const std::string text, pumice::outline(path));
+        *json = pumice::abi::text_to_caller(text);
+        return {};
+    });
+}
+
+pumice_status pumice_verify_model(const char* path, const pumice_verify_model_options* options, char** json,
+                                  pumice_error* error) {
+    return pumice::abi::guard(error, [&]() -> pumice::Status {
+        if (!json) return pumice::Error{pumice::Code::invalid_argument, "json is NULL"};
+        *json = nullptr;
+        if (!path || !*path) return pumice::Error{pumice::Code::invalid_argument, "path is empty"};
+        pumice_verify_model_options values = PUMICE_VERIFY_MODEL_OPTIONS_INIT;
+        if (options) {
+            PUMICE_ASSIGN(values, pumice::abi::read_struct(options, "options"));
+        }
+        PUMICE_ASSIGN(const std::string text, pumice::verify(path, values));
+        *json = pumice::abi::text_to_caller(text);
+        return {};
+    });
+}
 
 pumice_status pumice_inspect_file(const char* path, char** json, pumice_error* error) {
     return pumice::abi::guard(error, [&]() -> pumice::Status {

@@ -20,6 +20,7 @@ struct WriteTarget {
 Result<WriteTarget> write_target(const char* output, const pumice_write_options&);
 
 /// Writes the model in the target's types and gives the report. `like`: see write_model.
-Result<std::string> write_reported(OutputModel, const WriteTarget&, const pumice_write_options&, const WeightFile& like);
+Result<std::string> write_reported(OutputModel, const WriteTarget&, const pumice_write_options&,
+                                   const WeightFile& like);
 
 }  // namespace pumice

@@ -61,7 +61,7 @@ cache = "/cache"
     CHECK(read->rng == "philox");
     CHECK(read->batch == 2u);
     CHECK(read->clip_skip == 2u);
-    CHECK(read->models_folder == "/models");
+    CHECK(read->models_folders == std::vector<std::string>{"/models"});
     CHECK(read->output_folder == "/pictures");
     CHECK(read->cache_folder == "/cache");
 }
@@ -110,7 +110,7 @@ TEST_CASE("paths of the configuration are relative to its file, and ~ is the hom
         "[generate]\nmodel = \"~/a.safetensors\"\n[paths]\nmodels = \"models\"\noutput = \"~\"\ncache = \"/c\"\n");
     const auto read = read_config(file, "/home/ada");
     REQUIRE(read);
-    CHECK(read->models_folder == (folder.path() / "models").string());
+    CHECK(read->models_folders == std::vector<std::string>{(folder.path() / "models").string()});
     CHECK(read->output_folder == "/home/ada");
     CHECK(read->cache_folder == "/c");
     CHECK(read->model == "/home/ada/a.safetensors");

@@ -262,6 +262,9 @@ PUMICE_API void pumice_model_destroy(pumice_model* model);
  * family this version runs, else null), dtypes, parameters, metadata. Needs no device. The text is released with
  * pumice_string_destroy. PUMICE_NOT_FOUND, PUMICE_IO, PUMICE_BAD_FORMAT. */
 PUMICE_API pumice_status pumice_inspect_file(const char* path, char** json, pumice_error* error);
+/* As much of it as needs only the file's header: file, format, bytes, family, tensors, parameters, dtypes, metadata; in
+ * milliseconds, whatever the size. */
+PUMICE_API pumice_status pumice_describe_file(const char* path, char** json, pumice_error* error);
 PUMICE_API void pumice_string_destroy(char* string);
 
 /* SHA-256 of a file, 64 hexadecimal digits and a 0. Of a folder with a model: of a list of its weight files, a line each
@@ -283,6 +286,24 @@ PUMICE_API void pumice_cancel_set(pumice_cancel* cancel);
 PUMICE_API void pumice_cancel_reset(pumice_cancel* cancel);
 
 /* ---- model files ----------------------------------------------------------------------------------------------- */
+
+typedef struct pumice_verify_model_options {
+    size_t struct_size;
+    /* Called on the thread of the call, a few times a second or more: bytes read of all. NULL: none. */
+    void (*on_progress)(void* user, uint64_t done, uint64_t total);
+    void* user;
+    const pumice_cancel* cancel; /* NULL: none */
+} pumice_verify_model_options;
+#define PUMICE_VERIFY_MODEL_OPTIONS_INIT \
+    { sizeof(pumice_verify_model_options), NULL, NULL, NULL }
+
+/* Whether a model file is sound. What is wrong is no error but in *json, an object: file, format, family, bytes, sha256,
+ * tensors, not_finite (tensors with "nan" and "infinite" elements, and how many there are), incomplete (what is missing or
+ * misshapen of its family's tensors, one line; "": nothing, or a family that this version does not know so well). Needs no
+ * device. options may be NULL. The text goes with pumice_string_destroy. PUMICE_NOT_FOUND, PUMICE_IO, PUMICE_BAD_FORMAT (no
+ * file of weights), PUMICE_CANCELLED. */
+PUMICE_API pumice_status pumice_verify_model(const char* path, const pumice_verify_model_options* options, char** json,
+                                             pumice_error* error);
 
 /* How a model is written to a file or a folder. */
 typedef struct pumice_write_options {

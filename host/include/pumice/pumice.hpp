@@ -131,6 +131,14 @@ inline Expected<std::string> inspect_file(const std::string& path) {
     return std::string(detail::Handle<char>(json).get());
 }
 
+/// See pumice_describe_file.
+inline Expected<std::string> describe_file(const std::string& path) {
+    pumice_error error = PUMICE_ERROR_INIT;
+    char* json = nullptr;
+    if (pumice_describe_file(path.c_str(), &json, &error) != PUMICE_OK) return detail::failure(error);
+    return std::string(detail::Handle<char>(json).get());
+}
+
 inline Expected<std::string> file_sha256(const std::string& path) {
     pumice_error error = PUMICE_ERROR_INIT;
     char digits[65];
@@ -151,12 +159,30 @@ private:
     detail::Handle<pumice_cancel> handle_;
 };
 
+using BytesProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
+/// See pumice_verify_model. `on_progress` must not throw.
+inline Expected<std::string> verify_model(const std::string& path, const BytesProgress& on_progress = {},
+                                          const Cancel* cancel = nullptr) {
+    pumice_verify_model_options values = PUMICE_VERIFY_MODEL_OPTIONS_INIT;
+    if (on_progress)
+        values.on_progress = [](void* user, std::uint64_t done, std::uint64_t total) noexcept {
+            (*static_cast<const BytesProgress*>(user))(done, total);
+        };
+    values.user = const_cast<BytesProgress*>(&on_progress);
+    if (cancel) values.cancel = cancel->handle();
+    pumice_error error = PUMICE_ERROR_INIT;
+    char* json = nullptr;
+    if (pumice_verify_model(path.c_str(), &values, &json, &error) != PUMICE_OK) return detail::failure(error);
+    return std::string(detail::Handle<char>(json).get());
+}
+
 /// The fields of pumice_write_options, where they are described.
 struct WriteOptions {
     std::string format = {}, type = {};
     bool prune = false, ema = false, overwrite = false;
     std::string vae = {}, text_encoder = {};
-    std::function<void(std::uint64_t done, std::uint64_t total)> on_progress = {};  ///< must not throw
+    BytesProgress on_progress = {};  ///< must not throw
     const Cancel* cancel = nullptr;
 };
 
