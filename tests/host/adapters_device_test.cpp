@@ -43,7 +43,7 @@ std::vector<std::uint8_t> pixels(pumice::Model& model, const std::string& prompt
     request.seed = 5;
     request.adapter_folders = {folder.string()};
     const auto images = model.generate(request);
-    INFO((images ? std::string() : images.error().message));
+    INFO((images ? std::string() : images.failure().message));
     REQUIRE(images);
     const auto rgb = (*images)[0].rgb;
     return {rgb.begin(), rgb.end()};
