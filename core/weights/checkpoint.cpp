@@ -30,10 +30,8 @@ std::string_view text_of(Bytes bytes) {
 }
 
 bool is_pickle(Bytes file) {
-    // Protocol 2 or later; a safetensors header of 640 bytes starts likewise, and goes on with six zeros.
-    const std::string_view text = text_of(file.first(std::min<std::size_t>(file.size(), 9)));
-    return text.size() > 2 && text[0] == '\x80' && text[1] >= 2 && text[1] <= 5 &&
-           !(text.size() == 9 && text[8] == '{' && text.find_first_not_of('\0', 2) == 8);
+    const std::string_view text = text_of(file.first(std::min<std::size_t>(file.size(), 3)));
+    return text.size() > 2 && text[0] == '\x80' && text[1] >= 2 && text[1] <= 5;  // protocol 2 or later
 }
 
 /// Where tensors become contents: in the mapping, or gathered in memory.

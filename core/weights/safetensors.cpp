@@ -158,14 +158,23 @@ std::string check_layout(std::vector<Entry>& entries, std::uint64_t data_size) {
     return {};
 }
 
+std::uint64_t header_length(std::span<const std::byte> file) {
+    std::uint64_t length = 0;
+    for (std::size_t i = 8; i-- > 0;) length = length << 8 | std::to_integer<std::uint64_t>(file[i]);
+    return length;
+}
+
 }  // namespace
+
+bool is_safetensors(std::span<const std::byte> file) {
+    return file.size() > 8 && file[8] == std::byte{'{'} && header_length(file) <= kMaxHeader;
+}
 
 Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> file, const std::string& file_name) {
     const auto bad = [&](const std::string& why) { return Error{Code::bad_format, file_name + ": " + why}; };
     if (file.size() < 8)
         return bad(fmt::format("not a safetensors file: {} bytes, shorter than its header length", file.size()));
-    std::uint64_t length = 0;
-    for (std::size_t i = 8; i-- > 0;) length = length << 8 | std::to_integer<std::uint64_t>(file[i]);
+    const std::uint64_t length = header_length(file);
     if (length > kMaxHeader)
         return bad(
             fmt::format("not a safetensors file: a header of {} bytes (at most {} are allowed)", length, kMaxHeader));

@@ -24,6 +24,10 @@ struct SafetensorsHeader {
 /// `file_name` and the tensor. What is accepted: every byte after the header belongs to exactly one tensor.
 Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> file, const std::string& file_name);
 
+/// Whether a file begins as this format does. The length in front may be any bytes, those of another format among them,
+/// so this one is asked first.
+bool is_safetensors(std::span<const std::byte> file);
+
 Result<WeightFile> open_safetensors(std::shared_ptr<const MappedFile>);
 
 }  // namespace pumice

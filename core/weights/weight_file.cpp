@@ -62,6 +62,7 @@ Result<WeightFile> WeightFile::open(const std::filesystem::path& path) {
     if (std::filesystem::is_directory(path, ignored)) return open_folder(path);
     PUMICE_ASSIGN(MappedFile mapped, MappedFile::open(path));
     auto file = std::make_shared<const MappedFile>(std::move(mapped));
+    if (is_safetensors(file->bytes())) return open_safetensors(std::move(file));
     const auto* const text = reinterpret_cast<const char*>(file->bytes().data());
     const std::string_view start(text, std::min<std::size_t>(file->bytes().size(), 64));
     if (const std::string mistaken = mistaken_for_a_model(start); !mistaken.empty())
@@ -69,7 +70,7 @@ Result<WeightFile> WeightFile::open(const std::filesystem::path& path) {
     if (is_checkpoint(file->bytes())) return open_checkpoint(std::move(file));
     if (is_gguf(file->bytes())) return open_gguf(std::move(file));
     if (is_shard_index(file->bytes())) return open_shards(std::move(file));
-    return open_safetensors(std::move(file));
+    return open_safetensors(std::move(file));  // which says what is wrong with it
 }
 
 Result<WeightFile> WeightFile::create(WeightContents contents) {

@@ -22,7 +22,7 @@ using Json = nlohmann::json;
 
 const pumice::Engine& engine() {
     static const auto made = pumice::Engine::create();
-    if (!made) FAIL(made.error().message);
+    if (!made) FAIL(made.failure().message);
     return *made;
 }
 
@@ -33,14 +33,14 @@ std::vector<std::uint8_t> picture(const fs::path& file, const fs::path& vae = {}
     if (!vae.empty()) options.vae = vae.c_str();
     if (!text.empty()) options.text_encoder = text.c_str();
     auto model = pumice::Model::load(engine(), file.string(), options);
-    if (!model) FAIL(model.error().message);
+    if (!model) FAIL(model.failure().message);
     pumice::Request request = model->defaults();
     request.prompt = "a boat";
     request.width = request.height = 64;
     request.steps = 1;
     request.seed = 3;
     const auto images = model->generate(request);
-    if (!images) FAIL(images.error().message);
+    if (!images) FAIL(images.failure().message);
     const auto image = (*images)[0];
     return {image.rgb.begin(), image.rgb.end()};
 }
@@ -106,8 +106,8 @@ TEST_CASE("one model in every format gives one picture") {
     write_file(folder.path() / "model.ckpt", as_checkpoint(parts));
     const auto refused = pumice::Model::load(engine(), (folder.path() / "model.ckpt").string());
     REQUIRE_FALSE(refused);
-    CHECK(refused.error().status == PUMICE_UNSUPPORTED);
-    CHECK(refused.error().message.find("the text encoder's width 16 is not made of heads of 64") != std::string::npos);
+    CHECK(refused.failure().status == PUMICE_UNSUPPORTED);
+    CHECK(refused.failure().message.find("the text encoder's width 16 is not made of heads of 64") != std::string::npos);
     CHECK(picture(tiny_checkpoint(), folder.path() / "model.ckpt", folder.path() / "diffusers" / "text_encoder") ==
           expected);
 }

@@ -34,6 +34,21 @@ TEST_CASE("a weight file is opened by what is in it, not by its name", "[weights
     CHECK(std::to_integer<char>(tensor->data[1]) == 'y');
 }
 
+TEST_CASE("a safetensors file is one whatever its header's length looks like", "[weights]") {
+    // '{' begins an index of shards, '<' a web page, "\x80\x02" a pickle, "PK\3\4" is too long for a header.
+    const TemporaryFolder folder;
+    const auto path = folder / "m.safetensors";
+    for (std::size_t length = 512; length < 512 + 256; ++length) {
+        std::string header = R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
+        header.resize(length, ' ');
+        test::write_file(path, test::raw_file(header, "z"));
+        const auto file = WeightFile::open(path);
+        INFO(length);
+        REQUIRE(file);
+        CHECK(file->format() == FileFormat::safetensors);
+    }
+}
+
 TEST_CASE("what is saved instead of a model is told", "[weights]") {
     const TemporaryFolder folder;
     const auto path = folder / "m.safetensors";
