@@ -45,9 +45,12 @@ private:
 std::size_t closing(std::string_view text, std::size_t at) {
     int depth = 0;
     for (std::size_t i = at; i < text.size(); ++i) {
-        if (text[i] == '\\') ++i;
-        else if (text[i] == '{') ++depth;
-        else if (text[i] == '}' && --depth == 0) return i;
+        if (text[i] == '\\')
+            ++i;
+        else if (text[i] == '{')
+            ++depth;
+        else if (text[i] == '}' && --depth == 0)
+            return i;
     }
     return std::string_view::npos;
 }
@@ -58,9 +61,12 @@ std::vector<std::string_view> split_at_bars(std::string_view text) {
     int depth = 0;
     std::size_t begin = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '\\') ++i;
-        else if (text[i] == '{') ++depth;
-        else if (text[i] == '}') --depth;
+        if (text[i] == '\\')
+            ++i;
+        else if (text[i] == '{')
+            ++depth;
+        else if (text[i] == '}')
+            --depth;
         else if (text[i] == '|' && depth == 0) {
             parts.push_back(text.substr(begin, i - begin));
             begin = i + 1;
@@ -122,7 +128,8 @@ public:
             if (out_.size() > largest_prompt_bytes)
                 return Error{Code::invalid_argument, "the prompt's wildcards and choices make it longer than " +
                                                          std::to_string(largest_prompt_bytes) + " bytes"};
-            if (text[i] == '\\' && i + 1 < text.size() && std::string_view("{|}").find(text[i + 1]) != std::string::npos) {
+            if (text[i] == '\\' && i + 1 < text.size() &&
+                std::string_view("{|}").find(text[i + 1]) != std::string::npos) {
                 out_ += text[i + 1];
                 i += 2;
             } else if (const std::size_t end = text[i] == '{' ? closing(text, i) : std::string_view::npos;

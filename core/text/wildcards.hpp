@@ -19,8 +19,8 @@ using WildcardLines = std::function<Result<std::vector<std::string>>(const std::
 ///   `__name__`           one of the wildcard's lines
 ///   `{a|b|c}`            one of these; `{0.5::a|2::b}` with these chances
 ///   `{2$$a|b|c}`         two of them, joined by ", "; `{1-3$$a|b|c}` one to three; `{2$$ and $$a|b}` joined by " and "
-/// `\{`, `\|` and `\}` are those characters; a brace that is never closed is text. The same seed gives the same prompt on
-/// every machine (SplitMix64). Code::invalid_argument for what nests more than 30 deep or becomes longer than
+/// `\{`, `\|` and `\}` are those characters; a brace that is never closed is text. The same seed gives the same prompt
+/// on every machine (SplitMix64). Code::invalid_argument for what nests more than 30 deep or becomes longer than
 /// largest_prompt_bytes; errors of `lines`.
 Result<std::string> expand_wildcards(std::string_view prompt, std::uint64_t seed, const WildcardLines& lines);
 

@@ -56,9 +56,12 @@ Expected<std::vector<std::vector<std::string>>> parse_csv(std::string_view text,
         const char c = text[i];
         if (c == '\n') ++line;
         if (opened > 0) {
-            if (c != '"') field += c;
-            else if (i + 1 < text.size() && text[i + 1] == '"') field += text[++i];
-            else opened = 0;
+            if (c != '"')
+                field += c;
+            else if (i + 1 < text.size() && text[i + 1] == '"')
+                field += text[++i];
+            else
+                opened = 0;
             continue;
         }
         if (c == '"' && field.empty()) {

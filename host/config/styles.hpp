@@ -14,8 +14,8 @@ struct Style {
     std::string name, prompt, negative_prompt;
 };
 
-/// Rows of fields as RFC 4180 has them: fields in quotes may hold commas, line ends and doubled quotes. A byte order mark
-/// is skipped. PUMICE_BAD_FORMAT for a quote that is never closed, naming the line.
+/// Rows of fields as RFC 4180 has them: fields in quotes may hold commas, line ends and doubled quotes. A byte order
+/// mark is skipped. PUMICE_BAD_FORMAT for a quote that is never closed, naming the line.
 Expected<std::vector<std::vector<std::string>>> parse_csv(std::string_view text, const std::string& file_name);
 
 /// The styles of a file whose first row names the columns: name, prompt, negative_prompt (in older files `text` for

@@ -17,7 +17,8 @@ TEST_CASE("CSV as RFC 4180 has it") {
     };
     CHECK(rows("a,b\n1,2\n") == Rows{{"a", "b"}, {"1", "2"}});
     CHECK(rows("a,b\r\n\r\n\"x, \"\"y\"\"\nz\",\r\n") == Rows{{"a", "b"}, {"x, \"y\"\nz", ""}});
-    CHECK(rows("\xEF\xBB\xBF" "a") == Rows{{"a"}});
+    CHECK(rows("\xEF\xBB\xBF"
+               "a") == Rows{{"a"}});
     CHECK(rows("\"\"\n") == Rows{{""}});
     CHECK(rows("").empty());
     CHECK(rows("a\"b,c") == Rows{{"a\"b", "c"}});

@@ -42,9 +42,9 @@ std::map<std::string, std::string> digests(Model& model) {
 AdapterSet set_of(Model& model, std::initializer_list<std::pair<const char*, float>> names) {
     std::vector<AdapterSet::Entry> entries;
     for (const auto& [name, strength] : names)
-        entries.push_back({need(Adapter::open(kGoldens / "lora" / (std::string(name) + ".safetensors"),
-                                              model.adapter_targets())),
-                           strength, strength});
+        entries.push_back(
+            {need(Adapter::open(kGoldens / "lora" / (std::string(name) + ".safetensors"), model.adapter_targets())),
+             strength, strength});
     return AdapterSet(std::move(entries));
 }
 

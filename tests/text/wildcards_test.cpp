@@ -10,9 +10,11 @@ using namespace pumice;
 namespace {
 
 Result<std::vector<std::string>> lines(const std::string& name) {
-    const std::map<std::string, std::vector<std::string>> files = {
-        {"colour", {"red", "green", "blue"}}, {"sky/time", {"__colour__ dusk"}}, {"empty", {}}, {"loop", {"__loop__"}},
-        {"snow", {"__snow__ __snow__"}}};
+    const std::map<std::string, std::vector<std::string>> files = {{"colour", {"red", "green", "blue"}},
+                                                                   {"sky/time", {"__colour__ dusk"}},
+                                                                   {"empty", {}},
+                                                                   {"loop", {"__loop__"}},
+                                                                   {"snow", {"__snow__ __snow__"}}};
     const auto it = files.find(name);
     if (it == files.end()) return Error{Code::not_found, "no " + name};
     return it->second;
@@ -45,8 +47,9 @@ TEST_CASE("a wildcard is one of its lines, a choice one of its options") {
 TEST_CASE("a seed gives one prompt, the same everywhere") {
     const std::string prompt = "{1-3$$a|b|c|d} __colour__ {x|y|z} {3::p|q}";
     CHECK(expanded(prompt, 1) == expanded(prompt, 1));
-    CHECK(expanded(prompt, 7) == "c green z p");
-    CHECK(expanded(prompt, 123456789012345) == "d, a, b blue z p");
+    // Computed by another implementation of the same steps.
+    CHECK(expanded(prompt, 7) == "a, d green x p");
+    CHECK(expanded(prompt, 123456789012345) == "c, a, b green z q");
 }
 
 TEST_CASE("what is no wildcard is text") {
