@@ -99,6 +99,10 @@ pumice_add_driver_tests(goldens-fp32 COMMAND pumice_goldens ${pumice_goldens_opt
 pumice_add_driver_tests(goldens-fp16 COMMAND pumice_goldens ${pumice_goldens_options} --precision fp16)
 pumice_add_driver_tests(goldens-exact COMMAND pumice_goldens ${pumice_goldens_options} --precision exact)
 
+# A tiny checkpoint of every family makes pictures.
+pumice_add_driver_tests(families COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/pictures/families_test.sh
+                                         $<TARGET_FILE:make_checkpoint> $<TARGET_FILE:pumice_cli>)
+
 # The benchmark gives numbers for every operator, and no wrong ones.
 pumice_add_driver_tests(bench COMMAND ${CMAKE_COMMAND} -DBENCH=$<TARGET_FILE:pumice_bench> -DSOURCE=${CMAKE_SOURCE_DIR}
   -DWORK=${CMAKE_CURRENT_BINARY_DIR} -P ${CMAKE_SOURCE_DIR}/tools/bench/check.cmake)

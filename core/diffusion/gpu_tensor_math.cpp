@@ -15,7 +15,7 @@ namespace pumice {
 namespace {
 
 /// First element of a program's key; the second is the slot written (read, for download), the others slots read.
-enum Operation : std::uint32_t { kCombine, kFromNchw, kToNchw, kNorms, kAffine };
+enum Operation : std::uint32_t { kCombine, kFromNchw, kToNchw, kNorms, kAffine, kBlend };
 
 /// A device with few bindings adds many terms in several dispatches: the first takes four, each other three to what is
 /// there. Rows of weights, then: {w0, w1, w2, w3}, {1, w4, w5, w6}, {1, w7}. The sums are the same.
@@ -140,6 +140,10 @@ void GpuTensorMath::build(Graph& graph, const Key& key) const {
         ops::linear_combination(graph, terms, graph.external(graph.shape(terms[0].x), DType::f32, nchw_, "nchw"));
     } else if (key[0] == kNorms) {
         ops::norms(graph, latent, graph.external(ops::norms_shape(shape_), DType::f32, norms_, "norms"));
+    } else if (key[0] == kBlend) {
+        const auto term = [&](std::size_t i) { return key[i] == key[1] ? latent : tensor(graph, key[i]); };
+        const TensorId a = term(2), b = key[3] == key[2] ? a : term(3);
+        ops::blend(graph, a, b, term(4), latent);
     } else if (key[0] == kAffine) {
         const TensorId params = graph.external(ops::affine_params_shape(shape_), DType::f32, affine_, "channel numbers");
         ops::affine(graph, key[2] == key[1] ? latent : tensor(graph, key[2]), params, latent);
@@ -198,6 +202,15 @@ Status GpuTensorMath::linear_combination(const Latent& out, std::span<const Late
     }
     PUMICE_TRY(write_range(device_, weights_, std::as_bytes(std::span(weights))));
     PUMICE_ASSIGN(Program * recorded, program(key));
+    return recorded->run();
+}
+
+Status GpuTensorMath::blend(const Latent& out, const Latent& a, const Latent& b, const Latent& mask) {
+    for (const Latent* latent : {&out, &a, &b, &mask})
+        if (latent->math() != this) return Error{Code::invalid_argument, "blend of a foreign latent"};
+    if (mask.slot() == out.slot() || mask.slot() == a.slot() || mask.slot() == b.slot())
+        return Error{Code::invalid_argument, "the mask of a blend is another latent than the rest"};
+    PUMICE_ASSIGN(Program * recorded, program({kBlend, out.slot(), a.slot(), b.slot(), mask.slot()}));
     return recorded->run();
 }
 

@@ -48,6 +48,9 @@ public:
     Status upload(const Latent& out, std::span<const float> nchw) override;
     Result<std::vector<float>> download(const Latent&) override;
 
+    /// out = a * mask + b * (1 - mask); the mask's numbers are in 0…1. `out` may be one of them.
+    Status blend(const Latent& out, const Latent& a, const Latent& b, const Latent& mask);
+
     /// A handle for memory of the caller's (a denoiser's input or output), f32 of this shape.
     Result<Latent> wrap(BufferRange);
     /// Where a latent lies.

@@ -15,18 +15,35 @@ double linspace(double first, double last, std::uint32_t i, std::uint32_t count)
 
 }  // namespace
 
+void SigmaTable::add(double product) {
+    const float alpha = static_cast<float>(product);
+    // From the float, not from the product: near 1 the rounding moves sigma by more than its own.
+    const float sigma = static_cast<float>(std::sqrt((1 - double(alpha)) / double(alpha)));
+    alphas_cumprod_.push_back(alpha);
+    sigmas_.push_back(sigma);
+    log_sigmas_.push_back(exact::log(double(sigma)));
+}
+
 SigmaTable SigmaTable::scaled_linear(double first, double last, std::uint32_t steps) {
     SigmaTable table;
     double product = 1;
     for (std::uint32_t i = 0; i < steps; ++i) {
         const double root = linspace(std::sqrt(first), std::sqrt(last), i, steps);
         product *= 1 - root * root;
-        const float alpha = static_cast<float>(product);
-        // From the float, not from the product: near 1 the rounding moves sigma by more than its own.
-        const float sigma = static_cast<float>(std::sqrt((1 - double(alpha)) / double(alpha)));
-        table.alphas_cumprod_.push_back(alpha);
-        table.sigmas_.push_back(sigma);
-        table.log_sigmas_.push_back(exact::log(double(sigma)));
+        table.add(product);
+    }
+    return table;
+}
+
+SigmaTable SigmaTable::zero_terminal_snr() {
+    constexpr double kLast = 4.8973451890853435e-08;
+    const SigmaTable usual = scaled_linear();
+    const auto root = [&](std::size_t i) { return std::sqrt(double(usual.alphas_cumprod_[i])); };
+    const double first = root(0), last = root(usual.size() - 1);
+    SigmaTable table;
+    for (std::uint32_t i = 0; i < usual.size(); ++i) {
+        const double shifted = (root(i) - last) * (first / (first - last));
+        table.add(i + 1 < usual.size() ? shifted * shifted : kLast);
     }
     return table;
 }

@@ -22,6 +22,10 @@ public:
     /// SD 1.x and 2.x were trained with. As ldm and k-diffusion do: products in double, kept in float.
     static SigmaTable scaled_linear(double first = 0.00085, double last = 0.012, std::uint32_t steps = 1000);
 
+    /// The same, shifted and stretched so that its last level is all but pure noise (Lin et al. 2023, arXiv 2305.08891,
+    /// algorithm 1), as forge and ComfyUI have it: the last alpha is 4.8973451890853435e-08, not 0.
+    static SigmaTable zero_terminal_snr();
+
     std::uint32_t size() const { return static_cast<std::uint32_t>(sigmas_.size()); }
     std::span<const float> alphas_cumprod() const { return alphas_cumprod_; }
     std::span<const float> sigmas() const { return sigmas_; }
@@ -35,6 +39,7 @@ public:
 
 private:
     SigmaTable() = default;
+    void add(double alpha_cumprod);
     std::vector<float> alphas_cumprod_, sigmas_;
     std::vector<double> log_sigmas_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/exact_math.hpp"
 #include "vulkan/command.hpp"
 
 namespace pumice {
@@ -31,46 +32,101 @@ void apply_emphasis(std::span<float> states, std::span<const float> weights, Emp
     for (float& v : states) v *= restore;
 }
 
+std::vector<float> size_embedding(std::span<const float> numbers) {
+    constexpr std::uint32_t kHalf = kSizeChannels / 2;
+    std::vector<float> values;
+    for (const float number : numbers) {
+        const std::size_t at = values.size();
+        values.resize(at + kSizeChannels);
+        for (std::uint32_t i = 0; i < kHalf; ++i) {
+            // Rounded where the reference, in float32, rounds.
+            const float exponent = -static_cast<float>(exact::log(10000)) * static_cast<float>(i) / kHalf;
+            const auto frequency = static_cast<float>(exact::exp(double(exponent)));
+            const auto angle = static_cast<double>(number * frequency);
+            values[at + i] = static_cast<float>(exact::cos(angle));
+            values[at + kHalf + i] = static_cast<float>(exact::sin(angle));
+        }
+    }
+    return values;
+}
+
+Conditioning side_by_side(std::span<const Conditioning> parts) {
+    Conditioning joined;
+    for (const Conditioning& part : parts) {
+        joined.tokens = part.tokens;
+        joined.width += part.width;
+        if (!part.vector.empty()) joined.vector = part.vector;
+    }
+    for (std::size_t token = 0; token < joined.tokens; ++token)
+        for (const Conditioning& part : parts) {
+            const float* const row = part.values.data() + token * part.width;
+            joined.values.insert(joined.values.end(), row, row + part.width);
+        }
+    return joined;
+}
+
 Result<std::unique_ptr<TextConditioner>> TextConditioner::create(std::shared_ptr<Device> device, KernelCache& kernels,
-                                                                 WeightSet& weights, bool exact, std::uint32_t heads,
-                                                                 std::uint32_t clip_skip) {
+                                                                 WeightSet& weights, bool exact,
+                                                                 const TextConfig& config, std::uint32_t clip_skip) {
     std::unique_ptr<TextConditioner> made(new TextConditioner);
     made->device_ = device;
+    made->config_ = config;
     PUMICE_ASSIGN(auto buffer, device->allocator().create(kTokens * 4, Intent::shared, "tokens"));
     made->tokens_ = {buffer, 0, kTokens * 4};
+    if (config.projection > 0) {
+        PUMICE_ASSIGN(made->projection_, weights.values("text_projection"));
+    }
 
     Graph g(device->caps(), exact ? Precision::exact : Precision::fp32, device->assumed_gflops());
     const TensorId tokens = g.external({1, 1, kTokens, 1}, DType::i32, made->tokens_, "tokens");
-    made->output_ = text_encoder(g, weights, tokens, {.heads = heads, .clip_skip = clip_skip});
+    made->output_ = text_encoder(
+        g, weights, tokens, config,
+        {.clip_skip = clip_skip, .last_normed = config.projection > 0 ? &made->last_ : nullptr});
     if (const Error* error = g.error()) return *error;
     g.keep(made->output_);
-    made->width_ = g.shape(made->output_).c;
+    if (made->last_) g.keep(made->last_);
     PUMICE_TRY(weights.flush());
     PUMICE_ASSIGN(made->program_, Program::compile(device, kernels, made->arena_, g, {.name = "text encoder"}));
     return made;
 }
 
-Result<std::vector<float>> TextConditioner::states(std::span<const std::int32_t, 77> tokens,
-                                                   const std::atomic<bool>* cancel) {
+Result<TextConditioner::Chunk> TextConditioner::states(std::span<const std::int32_t, 77> tokens,
+                                                       const std::atomic<bool>* cancel) {
     std::array<std::int32_t, kTokens> key;
     std::copy(tokens.begin(), tokens.end(), key.begin());
+    const auto end = std::find(key.begin(), key.end(), key.back());
+    if (config_.layout == TextLayout::open_clip) std::fill(end + 1, key.end(), 0);
     if (const auto it = cache_.find(key); it != cache_.end()) return it->second;
-    PUMICE_TRY(write_range(device_, tokens_, std::as_bytes(tokens)));
+    PUMICE_TRY(write_range(device_, tokens_, std::as_bytes(std::span(key))));
     PUMICE_TRY(program_->run(cancel));
-    std::vector<float> values(std::size_t(kTokens) * width_);
-    PUMICE_TRY(read_range(device_, program_->range(output_), std::as_writable_bytes(std::span(values))));
+    const std::size_t width = config_.width;
+    Chunk chunk;
+    chunk.states.resize(kTokens * width);
+    PUMICE_TRY(read_range(device_, program_->range(output_), std::as_writable_bytes(std::span(chunk.states))));
+    if (last_) {
+        std::vector<float> last(kTokens * width);
+        PUMICE_TRY(read_range(device_, program_->range(last_), std::as_writable_bytes(std::span(last))));
+        const std::size_t row = static_cast<std::size_t>(end - key.begin()) * width;
+        // On the host, in double and in order: it is one vector, and the same everywhere.
+        std::vector<double> sums(config_.projection, 0);
+        for (std::size_t i = 0; i < width; ++i)
+            for (std::size_t o = 0; o < sums.size(); ++o)
+                sums[o] += double(last[row + i]) * double(projection_[i * sums.size() + o]);
+        for (const double sum : sums) chunk.pooled.push_back(static_cast<float>(sum));
+    }
     if (cache_.size() >= kCachedChunks) cache_.clear();
-    cache_.emplace(key, values);
-    return values;
+    cache_.emplace(key, chunk);
+    return chunk;
 }
 
 Result<Conditioning> TextConditioner::encode(std::span<const PromptChunk> chunks, const std::atomic<bool>* cancel,
                                              Emphasis emphasis) {
-    Conditioning result{kTokens * static_cast<std::uint32_t>(chunks.size()), width_, {}};
+    Conditioning result{kTokens * static_cast<std::uint32_t>(chunks.size()), config_.width, {}, {}};
     for (const PromptChunk& chunk : chunks) {
-        PUMICE_ASSIGN(std::vector<float> values, states(chunk.tokens, cancel));
-        apply_emphasis(values, chunk.weights, emphasis);
-        result.values.insert(result.values.end(), values.begin(), values.end());
+        PUMICE_ASSIGN(Chunk values, states(chunk.tokens, cancel));
+        apply_emphasis(values.states, chunk.weights, emphasis);
+        if (result.values.empty()) result.vector = values.pooled;
+        result.values.insert(result.values.end(), values.states.begin(), values.states.end());
     }
     return result;
 }

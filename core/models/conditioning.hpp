@@ -18,8 +18,18 @@ namespace pumice {
 /// Hidden states of a prompt: {tokens, width} f32, row by row; 77 tokens a chunk.
 struct Conditioning {
     std::uint32_t tokens = 0, width = 0;
-    std::vector<float> values;
+    std::vector<float> values = {};
+    /// What the UNet's label_emb takes (SD XL): the first chunk's pooled state, then the sizes (size_embedding); empty
+    /// where there is none.
+    std::vector<float> vector = {};
 };
+
+/// Sinusoidal embeddings of numbers, kSizeChannels each: cosines, then sines (sgm ConcatTimestepEmbedderND).
+std::vector<float> size_embedding(std::span<const float> numbers);
+
+/// The same tokens side by side: what the UNet of a model with several text encoders attends to. The vector is the last
+/// one's that has any.
+Conditioning side_by_side(std::span<const Conditioning> parts);
 
 /// AUTOMATIC1111's ways to apply attention weights.
 enum class Emphasis : std::uint8_t {
@@ -31,18 +41,22 @@ enum class Emphasis : std::uint8_t {
 /// the same everywhere.
 void apply_emphasis(std::span<float> states, std::span<const float> weights, Emphasis emphasis = Emphasis::original);
 
-/// Runs the text encoder, one chunk of 77 tokens at a time. Always in fp32 or exact: it costs little, and what it
+/// Runs one text encoder, one chunk of 77 tokens at a time. Always in fp32 or exact: it costs little, and what it
 /// rounds away no later stage can bring back.
 class TextConditioner {
 public:
     /// `exact`: Precision::exact, else fp32. The weights belong to the caller and outlive this.
     static Result<std::unique_ptr<TextConditioner>> create(std::shared_ptr<Device>, KernelCache&, WeightSet&, bool exact,
-                                                           std::uint32_t heads, std::uint32_t clip_skip);
+                                                           const TextConfig&, std::uint32_t clip_skip);
 
-    /// States of one chunk after the final layer norm, {77, width}, without emphasis.
-    Result<std::vector<float>> states(std::span<const std::int32_t, 77> tokens, const std::atomic<bool>* cancel = nullptr);
+    struct Chunk {
+        std::vector<float> states;  ///< {77, width}, as config.output says, without emphasis
+        std::vector<float> pooled;  ///< {projection}: the end token's state, through all layers and text_projection
+    };
+    /// `tokens` end with the end token; those after the first end token are replaced where the layout pads otherwise.
+    Result<Chunk> states(std::span<const std::int32_t, 77> tokens, const std::atomic<bool>* cancel = nullptr);
 
-    /// All chunks of a prompt with emphasis applied.
+    /// All chunks of a prompt with emphasis applied; the vector is the first chunk's pooled state.
     Result<Conditioning> encode(std::span<const PromptChunk> chunks, const std::atomic<bool>* cancel = nullptr,
                                 Emphasis emphasis = Emphasis::original);
 
@@ -52,9 +66,10 @@ private:
     BufferRange tokens_;
     Arena arena_;
     std::unique_ptr<Program> program_;
-    TensorId output_;
-    std::uint32_t width_ = 0;
-    std::map<std::array<std::int32_t, 77>, std::vector<float>> cache_;  ///< the negative prompt comes again and again
+    TensorId output_, last_;
+    TextConfig config_;
+    std::vector<float> projection_;  ///< {width, projection}
+    std::map<std::array<std::int32_t, 77>, Chunk> cache_;  ///< the negative prompt comes again and again
 };
 
 }  // namespace pumice

@@ -1,6 +1,7 @@
 // Geometry from the names and shapes of a checkpoint's tensors.
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <initializer_list>
 #include <map>
 #include <optional>
@@ -28,7 +29,7 @@ public:
 
     Result<UnetConfig> unet();
     Result<VaeConfig> vae();
-    Result<TextConfig> text();
+    Result<TextConfig> text(const TextConfig& form);
 
 private:
     Error bad(const std::string& why) const { return {Code::bad_format, file_.path() + ": " + why}; }
@@ -156,6 +157,12 @@ Result<UnetConfig> Inference::unet() {
     if (keys.empty()) keys.push_back({prefix + "middle_block.1.transformer_blocks.0.attn2.to_k.weight", 1});
     PUMICE_ASSIGN(unet.context_channels, size(keys));
 
+    for (const StoredTensor& t : file_.with_prefix(prefix))
+        if (t.name.ends_with(".proj_in.weight")) unet.linear_projections = t.shape.size() == 2;
+    if (file_.has_prefix(prefix + "label_emb.")) {
+        PUMICE_ASSIGN(unet.vector_channels, size({{prefix + "label_emb.0.0.weight", 1}}));
+    }
+
     std::uint32_t channels = unet.in_channels;
     std::vector<std::uint32_t> skips;
     PUMICE_ASSIGN(const std::uint32_t inputs, count(prefix + "input_blocks."));
@@ -165,8 +172,10 @@ Result<UnetConfig> Inference::unet() {
         skips.push_back(channels);
         unet.input_blocks.push_back(std::move(b));
     }
-    PUMICE_ASSIGN(unet.middle_block, block("middle_block", channels));
-    channels = unet.middle_block.back().out_channels;
+    if (file_.has_prefix(prefix + "middle_block.")) {
+        PUMICE_ASSIGN(unet.middle_block, block("middle_block", channels));
+        channels = unet.middle_block.back().out_channels;
+    }
     PUMICE_ASSIGN(const std::uint32_t outputs, count(prefix + "output_blocks."));
     if (outputs != inputs)
         return bad(fmt::format("the UNet has {} input blocks but {} output blocks", inputs, outputs));
@@ -235,25 +244,31 @@ Result<VaeConfig> Inference::vae() {
     return vae;
 }
 
-Result<TextConfig> Inference::text() {
-    TextConfig text;
+/// `form` has the layout, the prefix and what of the states is taken; the sizes come from the file.
+Result<TextConfig> Inference::text(const TextConfig& form) {
+    TextConfig text = form;
+    const bool open = text.layout == TextLayout::open_clip;
     const std::string older = "cond_stage_model.transformer.";
-    if (!file_.has_prefix(text.prefix) &&
+    if (!file_.has_prefix(text.prefix) && text.prefix.starts_with(older) &&
         (file_.has_prefix(older + "embeddings.") || file_.has_prefix(older + "encoder.")))
         text.prefix = older;
-    const std::string tokens = text.prefix + "embeddings.token_embedding.weight";
-    const std::string positions = text.prefix + "embeddings.position_embedding.weight";
-    const std::string layer = text.prefix + "encoder.layers.0.";
+    const auto name = [&](const char* clip, const char* open_clip) { return text.prefix + (open ? open_clip : clip); };
+    const std::string tokens = name("embeddings.token_embedding.weight", "token_embedding.weight");
+    const std::string positions = name("embeddings.position_embedding.weight", "positional_embedding");
+    const std::string layer = name("encoder.layers.0.", "transformer.resblocks.0.");
+    const std::string fc1 = layer + (open ? "mlp.c_fc." : "mlp.fc1."), fc2 = layer + (open ? "mlp.c_proj." : "mlp.fc2.");
     PUMICE_ASSIGN(text.vocabulary, size({{tokens, 0}}));
     PUMICE_ASSIGN(text.positions, size({{positions, 0}}));
     PUMICE_ASSIGN(text.width, size({{tokens, 1},
                                     {positions, 1},
-                                    {text.prefix + "final_layer_norm.weight", 0},
-                                    {layer + "layer_norm1.weight", 0},
-                                    {layer + "mlp.fc1.weight", 1}}));
-    PUMICE_ASSIGN(text.layers, count(text.prefix + "encoder.layers."));
-    PUMICE_ASSIGN(text.ff_channels,
-                  size({{layer + "mlp.fc1.weight", 0}, {layer + "mlp.fc1.bias", 0}, {layer + "mlp.fc2.weight", 1}}));
+                                    {name("final_layer_norm.weight", "ln_final.weight"), 0},
+                                    {layer + (open ? "ln_1.weight" : "layer_norm1.weight"), 0},
+                                    {fc1 + "weight", 1}}));
+    PUMICE_ASSIGN(text.layers, count(name("encoder.layers.", "transformer.resblocks.")));
+    PUMICE_ASSIGN(text.ff_channels, size({{fc1 + "weight", 0}, {fc1 + "bias", 0}, {fc2 + "weight", 1}}));
+    if (text.projection > 0) {
+        PUMICE_ASSIGN(text.projection, size({{text.prefix + "text_projection", 1}}));
+    }
     return text;
 }
 
@@ -281,47 +296,92 @@ Status check_tensors(const WeightFile& file, const std::vector<TensorSpec>& spec
     return Error{Code::bad_format, file.path() + ": " + first};
 }
 
-/// What shapes do not tell: from the metadata, else by the family's rules.
-Status apply_metadata(const WeightFile& file, Sd1Config& config) {
-    config.text.heads = config.text.width / 64;
-    // Some checkpoints of v-prediction say so with an empty tensor.
+/// Standard deviation of a tensor's elements; 0 if there is none of that name.
+double deviation(const WeightFile& file, const std::string& name) {
+    const StoredTensor* t = file.find(name);
+    if (!t || t->elements() == 0) return 0;
+    std::vector<float> values(t->elements());
+    read_f32(*t, 0, values);
+    double sum = 0, squares = 0;
+    for (const float value : values) sum += double(value), squares += double(value) * double(value);
+    const auto n = static_cast<double>(values.size());
+    return std::sqrt(std::max(0.0, squares / n - sum / n * (sum / n)));
+}
+
+/// What files say of their prediction, other than `pumice.config`.
+void find_prediction(const WeightFile& file, ModelConfig& config) {
+    // Some checkpoints of v prediction say so with an empty tensor.
     config.v_prediction = file.find("v_pred") != nullptr;
+    config.zero_terminal_snr = file.find("ztsnr") != nullptr;
+    // Stability's SD 2 files say nothing, but the biases of this norm spread wider where v was learnt (0.09 parts them).
+    constexpr double kSpreadOfV = 0.09;
+    const std::string bias = "output_blocks.11.1.transformer_blocks.0.norm1.bias";
+    if (config.family == Family::sd2 && config.unet.in_channels == config.unet.out_channels)
+        config.v_prediction |= deviation(file, std::string(kUnetPrefix) + bias) > kSpreadOfV;
+    for (const char* key : {"modelspec.prediction_type", "modelspec.predict_key"}) {
+        const auto entry = file.metadata().find(key);
+        if (entry == file.metadata().end()) continue;
+        if (entry->second == "v") config.v_prediction = true;
+        if (entry->second == "epsilon") config.v_prediction = false;
+    }
+}
+
+/// What shapes do not tell: from the metadata, else by the family's rules.
+Status apply_metadata(const WeightFile& file, ModelConfig& config) {
+    for (TextConfig& text : config.text) text.heads = text.width / 64;
+    if (config.family != Family::sd1 && config.family != Family::sd1_inpainting && config.family != Family::sd1_edit)
+        config.unet.head_channels = 64;
+    if (config.family == Family::sdxl || config.family == Family::sdxl_refiner) config.vae.scaling_factor = 0.13025;
+    find_prediction(file, config);
     auto entry = file.metadata().find("pumice.config");
     if (entry == file.metadata().end()) entry = file.metadata().find("tiny_config");
     if (entry == file.metadata().end()) {
-        if (config.text.width % 64 == 0) return {};
-        return Error{Code::unsupported,
-                     fmt::format("{}: the text encoder's width {} is not made of heads of 64; give the number in the "
-                                 "metadata, \"pumice.config\": {{\"text\": {{\"heads\": …}}}}",
-                                 file.path(), config.text.width)};
+        for (const TextConfig& text : config.text)
+            if (text.width % 64 != 0)
+                return Error{Code::unsupported,
+                             fmt::format("{}: the text encoder's width {} is not made of heads of 64; give the number "
+                                         "in the metadata, \"pumice.config\": {{\"text\": {{\"heads\": …}}}}",
+                                         file.path(), text.width)};
+        return {};
     }
-    PUMICE_ASSIGN(const Sd1Config given,
+    PUMICE_ASSIGN(const ModelConfig given,
                   config_from_json(entry->second, fmt::format("{}: metadata {}", file.path(), entry->first)));
     const auto json = nlohmann::json::parse(entry->second, nullptr, false);
     const auto has = [&](const char* section, const char* key) {
         return json.contains(section) && json[section].contains(key);
     };
-    if (has("unet", "num_heads")) config.unet.heads = given.unet.heads;
-    if (has("text", "heads")) config.text.heads = given.text.heads;
+    if (has("unet", "num_heads") || has("unet", "num_head_channels")) {
+        config.unet.heads = given.unet.heads;
+        config.unet.head_channels = given.unet.head_channels;
+    }
+    for (std::size_t i = 0; i < std::min(config.text.size(), given.text.size()); ++i)
+        if (has("text", "heads") || has("text_l", "heads") || has("text_g", "heads"))
+            config.text[i].heads = given.text[i].heads;
     if (has("vae", "scale_factor")) config.vae.scaling_factor = given.vae.scaling_factor;
     if (json.contains("prediction")) config.v_prediction = given.v_prediction;
+    if (json.contains("zero_terminal_snr")) config.zero_terminal_snr = given.zero_terminal_snr;
     return {};
 }
 
 }  // namespace
 
-Result<Sd1Config> sd1_config(const WeightFile& file) {
+Result<ModelConfig> model_config(const WeightFile& file) {
     const Family family = recognize(file);
     if (family == Family::unknown) return Error{Code::unsupported, file.path() + ": holds no model of a known family"};
-    if (family != Family::sd1)
+    if (!runs(family))
         return Error{Code::unsupported,
-                     fmt::format("{}: holds {}; this version makes pictures with {} checkpoints only", file.path(),
-                                 to_string(family), to_string(Family::sd1))};
+                     fmt::format("{}: holds {}; this version makes pictures with Stable Diffusion 1.x, 2.x and XL "
+                                 "checkpoints",
+                                 file.path(), to_string(family))};
     Inference inference(file);
-    Sd1Config config;
+    ModelConfig config;
+    config.family = family;
     PUMICE_ASSIGN(config.unet, inference.unet());
     PUMICE_ASSIGN(config.vae, inference.vae());
-    PUMICE_ASSIGN(config.text, inference.text());
+    config.text = text_forms(family);
+    for (TextConfig& text : config.text) {
+        PUMICE_ASSIGN(text, inference.text(text));
+    }
     PUMICE_TRY(check_tensors(file, expected_tensors(config)));
     PUMICE_TRY(apply_metadata(file, config));
     if (auto status = check_config(config); !status)

@@ -51,10 +51,11 @@ void add_attention(Specs& s, const std::string& name, std::uint64_t c, std::uint
     s.linear(name + ".to_out.0", c, c);
 }
 
-void add_transformer(Specs& s, const std::string& name, const UnetLayer& l, std::uint64_t context) {
+void add_transformer(Specs& s, const std::string& name, const UnetLayer& l, std::uint64_t context, bool linear) {
     const std::uint64_t c = l.in_channels;
+    const auto projection = [&](const std::string& part) { linear ? s.linear(part, c, c) : s.conv(part, c, c, 1); };
     s.norm(name + ".norm", c);
-    s.conv(name + ".proj_in", c, c, 1);
+    projection(name + ".proj_in");
     for (std::uint32_t i = 0; i < l.depth; ++i) {
         const std::string block = fmt::format("{}.transformer_blocks.{}", name, i);
         add_attention(s, block + ".attn1", c, c);
@@ -63,7 +64,7 @@ void add_transformer(Specs& s, const std::string& name, const UnetLayer& l, std:
         s.linear(block + ".ff.net.2", c, l.ff_channels);
         for (const char* norm : {".norm1", ".norm2", ".norm3"}) s.norm(block + norm, c);
     }
-    s.conv(name + ".proj_out", c, c, 1);
+    projection(name + ".proj_out");
 }
 
 void add_block(Specs& s, const UnetConfig& unet, const UnetBlock& block) {
@@ -77,7 +78,7 @@ void add_block(Specs& s, const UnetConfig& unet, const UnetBlock& block) {
                 add_res_block(s, name, l, unet.time_channels);
                 break;
             case LayerKind::transformer:
-                add_transformer(s, name, l, unet.context_channels);
+                add_transformer(s, name, l, unet.context_channels, unet.linear_projections);
                 break;
             case LayerKind::downsample:
                 s.conv(name + ".op", l.out_channels, l.in_channels, 3);
@@ -139,7 +140,7 @@ Status check_blocks(const UnetConfig& unet, const std::vector<UnetBlock>& blocks
         for (const UnetLayer& l : block) {
             if (l.kind != LayerKind::conv) PUMICE_TRY(check_normed(l.name, l.in_channels));
             PUMICE_TRY(check_normed(l.name, l.out_channels));
-            if (l.kind == LayerKind::transformer) PUMICE_TRY(check_heads(l.name, l.in_channels, unet.heads));
+            if (l.kind == LayerKind::transformer) PUMICE_TRY(check_heads(l.name, l.in_channels, unet.heads_of(l.in_channels)));
         }
     return {};
 }
@@ -160,15 +161,20 @@ bool any_name_contains(const WeightFile& file, std::string_view part) {
 
 /// Of a file that has a UNet in the original naming.
 Family recognize_unet(const WeightFile& file) {
-    if (file.has_prefix("model.diffusion_model.label_emb.")) return Family::sdxl;
+    const auto axis = [&](const char* name, std::size_t rank, std::size_t index) -> std::uint64_t {
+        const StoredTensor* t = file.find(name);
+        return t && t->shape.size() == rank ? t->shape[index] : 0;
+    };
+    if (file.has_prefix("model.diffusion_model.label_emb."))
+        // The refiner has one text encoder, 1280 wide, where XL has 2048 of two.
+        return axis("model.diffusion_model.label_emb.0.0.weight", 2, 1) == 2560 ? Family::sdxl_refiner : Family::sdxl;
     // The context's width tells the text encoder: 768 CLIP-L (and narrower, trained small), 1024 OpenCLIP-H.
-    const StoredTensor* key = file.find("model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight");
-    if (!file.has_prefix("cond_stage_model.") && key && key->shape.size() == 2 && key->shape[1] == 1024)
+    const char* const key = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight";
+    const char* const middle = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight";
+    if (!file.has_prefix("cond_stage_model.") && (axis(key, 2, 1) == 1024 || axis(middle, 2, 1) == 1024))
         return Family::sd2;
-    const StoredTensor* first = file.find("model.diffusion_model.input_blocks.0.0.weight");
-    if (first && first->shape.size() == 4 && first->shape[1] == 9) return Family::sd1_inpainting;
-    if (first && first->shape.size() == 4 && first->shape[1] == 8) return Family::sd1_edit;
-    return Family::sd1;
+    const std::uint64_t in = axis("model.diffusion_model.input_blocks.0.0.weight", 4, 1);
+    return in == 9 ? Family::sd1_inpainting : in == 8 ? Family::sd1_edit : Family::sd1;
 }
 
 }  // namespace
@@ -209,6 +215,18 @@ const char* to_string(Family family) {
     return "unknown";
 }
 
+const char* family_group(Family family) {
+    switch (family) {
+        case Family::sd2:
+            return "sd2";
+        case Family::sdxl:
+        case Family::sdxl_refiner:
+            return "sdxl";
+        default:
+            return "sd1";
+    }
+}
+
 Family recognize(const WeightFile& file) {
     const auto has = [&](std::string_view prefix) { return file.has_prefix(prefix); };
     if (has("model.diffusion_model.joint_blocks.")) return Family::sd3;
@@ -224,6 +242,65 @@ Family recognize(const WeightFile& file) {
     if (has("conv_first.") || has("body.0.") || has("model.1.sub.")) return Family::upscaler;
     if (has(kVaePrefix) || has("decoder.conv_in.") || has("encoder.conv_in.")) return Family::vae_only;
     return Family::unknown;
+}
+
+std::vector<TextConfig> text_forms(Family family) {
+    const TextConfig clip{};
+    TextConfig h{.prefix = "cond_stage_model.model.",
+                 .layout = TextLayout::open_clip,
+                 .output = TextOutput::penultimate_normed,
+                 .width = 1024,
+                 .layers = 24,
+                 .heads = 16,
+                 .ff_channels = 4096};
+    TextConfig l = clip;
+    l.prefix = "conditioner.embedders.0.transformer.text_model.";
+    l.output = TextOutput::penultimate;
+    TextConfig g{.prefix = "conditioner.embedders.1.model.",
+                 .layout = TextLayout::open_clip,
+                 .output = TextOutput::penultimate,
+                 .width = 1280,
+                 .layers = 32,
+                 .heads = 20,
+                 .ff_channels = 5120,
+                 .projection = 1280};
+    if (family == Family::sd2) return {h};
+    if (family == Family::sdxl) return {l, g};
+    if (family == Family::sdxl_refiner) {
+        g.prefix = "conditioner.embedders.0.model.";
+        return {g};
+    }
+    return {clip};
+}
+
+bool runs(Family family) {
+    switch (family) {
+        case Family::sd1:
+        case Family::sd1_inpainting:
+        case Family::sd1_edit:
+        case Family::sd2:
+        case Family::sdxl:
+        case Family::sdxl_refiner:
+            return true;
+        default:
+            return false;
+    }
+}
+
+std::uint32_t ModelConfig::context_channels() const {
+    std::uint32_t sum = 0;
+    for (const TextConfig& t : text) sum += t.width;
+    return sum;
+}
+
+std::uint32_t ModelConfig::pooled_channels() const {
+    std::uint32_t channels = 0;
+    for (const TextConfig& t : text) channels += t.projection;
+    return channels;
+}
+
+std::uint32_t ModelConfig::vector_sizes() const {
+    return family == Family::sdxl ? 6 : family == Family::sdxl_refiner ? 5 : 0;
 }
 
 std::uint32_t UnetConfig::levels() const {
@@ -245,6 +322,10 @@ std::vector<TensorSpec> expected_tensors(const UnetConfig& unet) {
     const std::string prefix(kUnetPrefix);
     s.linear(prefix + "time_embed.0", unet.time_channels, unet.model_channels);
     s.linear(prefix + "time_embed.2", unet.time_channels, unet.time_channels);
+    if (unet.vector_channels > 0) {
+        s.linear(prefix + "label_emb.0.0", unet.time_channels, unet.vector_channels);
+        s.linear(prefix + "label_emb.0.2", unet.time_channels, unet.time_channels);
+    }
     for (const UnetBlock& block : unet.input_blocks) add_block(s, unet, block);
     add_block(s, unet, unet.middle_block);
     for (const UnetBlock& block : unet.output_blocks) add_block(s, unet, block);
@@ -271,8 +352,9 @@ std::vector<TensorSpec> expected_tensors(const VaeConfig& vae) {
     return std::move(s.list);
 }
 
-std::vector<TensorSpec> expected_tensors(const TextConfig& text) {
-    Specs s;
+namespace {
+
+void add_clip(Specs& s, const TextConfig& text) {
     s.table(text.prefix + "embeddings.token_embedding", text.vocabulary, text.width);
     s.table(text.prefix + "embeddings.position_embedding", text.positions, text.width);
     for (std::uint32_t i = 0; i < text.layers; ++i) {
@@ -285,17 +367,46 @@ std::vector<TensorSpec> expected_tensors(const TextConfig& text) {
         s.linear(layer + ".mlp.fc2", text.width, text.ff_channels);
     }
     s.norm(text.prefix + "final_layer_norm", text.width);
+}
+
+void add_open_clip(Specs& s, const TextConfig& text) {
+    s.table(text.prefix + "token_embedding", text.vocabulary, text.width);
+    s.list.push_back({text.prefix + "positional_embedding", {text.positions, text.width}, WeightUse::table});
+    for (std::uint32_t i = 0; i < text.layers; ++i) {
+        const std::string layer = fmt::format("{}transformer.resblocks.{}", text.prefix, i);
+        s.norm(layer + ".ln_1", text.width);
+        s.list.push_back({layer + ".attn.in_proj_weight", {3ull * text.width, text.width}, WeightUse::linear});
+        s.vector(layer + ".attn.in_proj_bias", 3ull * text.width);
+        s.linear(layer + ".attn.out_proj", text.width, text.width);
+        s.norm(layer + ".ln_2", text.width);
+        s.linear(layer + ".mlp.c_fc", text.ff_channels, text.width);
+        s.linear(layer + ".mlp.c_proj", text.width, text.ff_channels);
+    }
+    s.norm(text.prefix + "ln_final", text.width);
+    if (text.projection > 0)
+        s.list.push_back({text.prefix + "text_projection", {text.width, text.projection}, WeightUse::table});
+}
+
+}  // namespace
+
+std::vector<TensorSpec> expected_tensors(const TextConfig& text) {
+    Specs s;
+    text.layout == TextLayout::clip ? add_clip(s, text) : add_open_clip(s, text);
     return std::move(s.list);
 }
 
-std::vector<TensorSpec> expected_tensors(const Sd1Config& config) {
-    std::vector<TensorSpec> all = expected_tensors(config.text);
+std::vector<TensorSpec> expected_tensors(const ModelConfig& config) {
+    std::vector<TensorSpec> all;
+    for (const TextConfig& text : config.text) {
+        const std::vector<TensorSpec> part = expected_tensors(text);
+        all.insert(all.end(), part.begin(), part.end());
+    }
     for (const auto& part : {expected_tensors(config.unet), expected_tensors(config.vae)})
         all.insert(all.end(), part.begin(), part.end());
     return all;
 }
 
-Status check_config(const Sd1Config& config) {
+Status check_config(const ModelConfig& config) {
     const UnetConfig& unet = config.unet;
     PUMICE_TRY(check_normed("UNet", unet.model_channels));
     PUMICE_TRY(check_blocks(unet, unet.input_blocks));
@@ -306,13 +417,19 @@ Status check_config(const Sd1Config& config) {
     PUMICE_TRY(check_normed("VAE mid", vae.mid_channels));
     PUMICE_TRY(check_levels("VAE encoder", vae.down));
     PUMICE_TRY(check_levels("VAE decoder", vae.up));
-    PUMICE_TRY(check_heads("text encoder", config.text.width, config.text.heads));
-    if (unet.context_channels != config.text.width)
+    for (const TextConfig& text : config.text) PUMICE_TRY(check_heads("text encoder", text.width, text.heads));
+    if (unet.context_channels != config.context_channels())
         return not_supported(fmt::format("the UNet takes a context of {} channels, but the text encoder has {}",
-                                         unet.context_channels, config.text.width));
-    if (unet.in_channels != vae.latent_channels || unet.out_channels != vae.latent_channels)
+                                         unet.context_channels, config.context_channels()));
+    const std::uint32_t vector = config.pooled_channels() + config.vector_sizes() * kSizeChannels;
+    if (unet.vector_channels != vector)
+        return not_supported(fmt::format("the UNet takes a vector of {} channels, but {} has {}", unet.vector_channels,
+                                         to_string(config.family), vector));
+    const std::uint32_t latent = vae.latent_channels;
+    const bool in = unet.in_channels == latent || unet.in_channels == 2 * latent || unet.in_channels == 2 * latent + 1;
+    if (!in || unet.out_channels != latent)
         return not_supported(fmt::format("the UNet has {} channels in and {} out, but the VAE's latent has {}",
-                                         unet.in_channels, unet.out_channels, vae.latent_channels));
+                                         unet.in_channels, unet.out_channels, latent));
     return {};
 }
 
@@ -326,10 +443,14 @@ std::string describe(const UnetConfig& unet) {
             width = l.out_channels;
         }
     widths.push_back(width);
-    return fmt::format(
-        "UNet: {} channels, {} input and {} output blocks, {} of the input blocks with attention, {}, context {}",
-        fmt::join(widths, "-"), unet.input_blocks.size(), unet.output_blocks.size(), attention,
-        counted(unet.heads, "head"), unet.context_channels);
+    const std::string heads =
+        unet.head_channels ? fmt::format("heads of {}", unet.head_channels) : counted(unet.heads, "head");
+    const std::string in = unet.in_channels == unet.out_channels ? "" : fmt::format(", {} in", unet.in_channels);
+    const std::string vector = unet.vector_channels ? fmt::format(", vector {}", unet.vector_channels) : "";
+    return fmt::format("UNet: {} channels{}, {} input and {} output blocks, {} of the input blocks with attention, {}, "
+                       "context {}{}",
+                       fmt::join(widths, "-"), in, unet.input_blocks.size(), unet.output_blocks.size(), attention,
+                       heads, unet.context_channels, vector);
 }
 
 std::string describe(const VaeConfig& vae) {
@@ -342,8 +463,9 @@ std::string describe(const VaeConfig& vae) {
 }
 
 std::string describe(const TextConfig& text) {
-    return fmt::format("Text encoder: {} wide, {}, {}, {}, {}", text.width, counted(text.layers, "layer"),
-                       counted(text.heads, "head"), counted(text.vocabulary, "token"),
+    return fmt::format("{}: {} wide, {}, {}, {}, {}",
+                       text.layout == TextLayout::clip ? "Text encoder" : "Text encoder (OpenCLIP)", text.width,
+                       counted(text.layers, "layer"), counted(text.heads, "head"), counted(text.vocabulary, "token"),
                        counted(text.positions, "position"));
 }
 

@@ -38,26 +38,34 @@ Precision default_precision(const Capabilities& caps) {
     return caps.storage_16bit ? Precision::fp16 : Precision::fp32;
 }
 
-Model::Model(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels, WeightFile file, Sd1Config config,
-             Tokenizer tokenizer, const ModelOptions& options)
+Model::Model(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels, WeightFile file,
+             ModelConfig config, Tokenizer tokenizer, const ModelOptions& options)
     : device_(std::move(device)),
       kernels_(std::move(kernels)),
       file_(std::move(file)),
       config_(std::move(config)),
       tokenizer_(std::move(tokenizer)),
       options_(options),
-      text_(device_, kernels_, file_, config_.text.prefix),
       unet_(device_, kernels_, file_, std::string(kUnetPrefix)),
       vae_(device_, kernels_, file_, std::string(kVaePrefix)) {
     const std::uint64_t budget =
         options_.memory_limit ? options_.memory_limit : device_->allocator().device_bytes_free();
-    fits_at_once_ = text_.file_bytes() + unet_.file_bytes() + vae_.file_bytes() + kWorkingBytes <= budget;
+    std::uint64_t text_bytes = 0;
+    for (const TextConfig& text : config_.text) {
+        text_.emplace_back(device_, kernels_, file_, text.prefix);
+        text_bytes += text_.back().file_bytes();
+    }
+    fits_at_once_ = text_bytes + unet_.file_bytes() + vae_.file_bytes() + kWorkingBytes <= budget;
 }
 
 Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels,
                                            const std::filesystem::path& path, const ModelOptions& options) {
     PUMICE_ASSIGN(WeightFile file, open_with_parts(path, options));
-    PUMICE_ASSIGN(Sd1Config config, sd1_config(file));
+    PUMICE_ASSIGN(ModelConfig config, model_config(file));
+    if (options.prediction != PredictionHint::from_file) {
+        config.v_prediction = options.prediction != PredictionHint::eps;
+        config.zero_terminal_snr = options.prediction == PredictionHint::v_zero_snr;
+    }
     PUMICE_ASSIGN(Tokenizer tokenizer, tokenizer_for(path));
     if (options.memory_limit) device->allocator().set_limit(options.memory_limit);
     return std::unique_ptr<Model>(new Model(std::move(device), std::move(kernels), std::move(file), std::move(config),
@@ -72,7 +80,9 @@ const AdapterTargets& Model::adapter_targets() {
 void Model::set_adapters(AdapterSet adapters) {
     const auto set =
         adapters.entries().empty() ? nullptr : std::make_shared<const AdapterSet>(std::move(adapters));
-    for (WeightSet* weights : {&text_, &unet_}) weights->set_adapters(set, precision() != Precision::fp16);
+    const bool wide = precision() != Precision::fp16;
+    for (WeightSet& text : text_) text.set_adapters(set, wide);
+    unet_.set_adapters(set, wide);
 }
 
 }  // namespace pumice

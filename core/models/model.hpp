@@ -15,10 +15,14 @@
 
 namespace pumice {
 
+/// What is known of the prediction beside the file (pumice.h's numbers).
+enum class PredictionHint : std::uint8_t { from_file = 0, eps = 1, v = 2, v_zero_snr = 3 };
+
 struct ModelOptions {
     Precision precision = Precision::fp16;
     std::uint64_t memory_limit = 0;  ///< bytes for weights and activations together; 0: what the device reports as free
     std::filesystem::path vae_file = {}, text_encoder_file = {};  ///< of other files; empty: the model's own
+    PredictionHint prediction = PredictionHint::from_file;
 };
 
 /// fp16 where the device has 16-bit storage, else fp32.
@@ -27,9 +31,9 @@ Precision default_precision(const Capabilities&);
 /// Not thread-safe: one request at a time.
 class Model {
 public:
-    /// Opens and checks an SD 1.x checkpoint of any format (weights/weight_file.hpp); weights go to the device at first
-    /// use. Errors name the file and, for a missing or misshapen tensor, the tensor. A vocab.json and merges.txt beside
-    /// the file, or in tokenizer/ of a folder, replace the tokenizer that is built in.
+    /// Opens and checks a checkpoint of SD 1, 2, XL or XL's refiner, of any format (weights/weight_file.hpp); weights go
+    /// to the device at first use. Errors name the file and, for a missing or misshapen tensor, the tensor. A vocab.json
+    /// and merges.txt beside the file, or in tokenizer/ of a folder, replace the tokenizer that is built in.
     static Result<std::unique_ptr<Model>> load(std::shared_ptr<Device>, std::shared_ptr<KernelCache>,
                                                const std::filesystem::path& file, const ModelOptions&);
     Model(const Model&) = delete;
@@ -38,11 +42,15 @@ public:
     const std::shared_ptr<Device>& device() const { return device_; }
     const std::shared_ptr<KernelCache>& kernels() const { return kernels_; }
     const WeightFile& file() const { return file_; }
-    const Sd1Config& config() const { return config_; }
+    const ModelConfig& config() const { return config_; }
     const Tokenizer& tokenizer() const { return tokenizer_; }
     Precision precision() const { return options_.precision; }
 
-    WeightSet& text_weights() { return text_; }
+    /// Of text encoder i of config().text.
+    WeightSet& text_weights(std::size_t i = 0) { return text_[i]; }
+    void release_text_weights() {
+        for (WeightSet& text : text_) text.release();
+    }
     WeightSet& unet_weights() { return unet_; }
     WeightSet& vae_weights() { return vae_; }
 
@@ -57,14 +65,16 @@ public:
     bool fits_at_once() const { return fits_at_once_; }
 
 private:
-    Model(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, WeightFile, Sd1Config, Tokenizer, const ModelOptions&);
+    Model(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, WeightFile, ModelConfig, Tokenizer,
+          const ModelOptions&);
     std::shared_ptr<Device> device_;
     std::shared_ptr<KernelCache> kernels_;
     WeightFile file_;
-    Sd1Config config_;
+    ModelConfig config_;
     Tokenizer tokenizer_;
     ModelOptions options_;
-    WeightSet text_, unet_, vae_;
+    std::vector<WeightSet> text_;
+    WeightSet unet_, vae_;
     bool fits_at_once_ = true;
     std::unique_ptr<AdapterTargets> adapter_targets_;
 };

@@ -18,6 +18,7 @@ struct Builder {
     std::uint32_t heads;
     TensorId silu_emb;  // {n,1,1,4*model_channels} f32: silu of the time embedding
     TensorId context;
+    std::uint32_t head_channels = 0;
     bool perturbed = false;  // of the block being built: self-attention is the identity
 
     TensorId linear(const std::string& name, TensorId x, ops::LinearOptions options = {}) {
@@ -49,7 +50,8 @@ struct Builder {
         const TensorId q = linear(name + ".to_q", x);
         const TensorId k = linear(name + ".to_k", keys);
         const TensorId v = linear(name + ".to_v", keys);
-        return linear(name + ".to_out.0", ops::attention(g, q, k, v, {.heads = heads}), {.residual = residual});
+        const std::uint32_t count = head_channels && q ? g.shape(q).c / head_channels : heads;
+        return linear(name + ".to_out.0", ops::attention(g, q, k, v, {.heads = count}), {.residual = residual});
     }
 
     /// Each token attends to itself alone: what it gets is its own value.
@@ -99,7 +101,7 @@ TensorId unet(Graph& g, WeightSet& weights, const UnetInputs& in, std::uint32_t 
     const auto report = [&](const std::string& name, TensorId id) {
         if (hook) hook(name, id);
     };
-    Builder b{g, weights, heads, {}, in.context};
+    Builder b{g, weights, heads, {}, in.context, in.head_channels};
     const auto block = [&](const std::string& name, TensorId x, const Shape* up = nullptr) {
         b.perturbed = std::find(in.perturbed.begin(), in.perturbed.end(), name) != in.perturbed.end();
         return b.block(name, x, up);
@@ -116,6 +118,12 @@ TensorId unet(Graph& g, WeightSet& weights, const UnetInputs& in, std::uint32_t 
     emb = b.linear("time_embed.0", emb, {.activation = ops::Activation::silu, .f32_output = true});
     emb = b.linear("time_embed.2", emb, {.f32_output = true});
     report("time_embed", emb);
+    if (weights.has("label_emb.0.0.weight")) {
+        g.set_scope("unet.label_emb");
+        const TensorId h =
+            b.linear("label_emb.0.0", in.vector, {.activation = ops::Activation::silu, .f32_output = true});
+        emb = b.linear("label_emb.0.2", h, {.residual = emb, .f32_output = true});
+    }
     b.silu_emb = ops::activation(g, emb, ops::Activation::silu);
 
     std::vector<TensorId> skips;

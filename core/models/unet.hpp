@@ -1,4 +1,5 @@
-// The UNet of Stable Diffusion 1.x (Rombach et al. 2022, arXiv 2112.10752), built from the names in the checkpoint.
+// The UNet of Stable Diffusion 1, 2 and XL (Rombach et al. 2022, arXiv 2112.10752; Podell et al. 2023, arXiv
+// 2307.01952), built from the names in the checkpoint.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,9 @@ struct UnetInputs {
     TensorId x;          ///< {n,h,w,in_channels}, already times c_in, in the activation type
     TensorId timesteps;  ///< n f32 values, may be fractional
     TensorId context;    ///< {n,1,tokens,context_dim}, in the activation type
+    TensorId vector{};   ///< {n,1,1,vector channels} f32, where the checkpoint has label_emb (SD XL)
+    /// Channels of an attention head; 0: all transformers have `heads` heads.
+    std::uint32_t head_channels = 0;
     std::span<const UnetResidual> residuals = {};  ///< added in their order
     /// Blocks in which self-attention is the identity: each token gets its own value (perturbed-attention guidance, Ahn
     /// et al. 2024, arXiv 2403.17377).
@@ -37,9 +41,9 @@ struct UnetInputs {
 /// "middle_block", "output_blocks.3", …), so that tests can keep and compare it.
 using BlockHook = std::function<void(const std::string& name, TensorId)>;
 
-/// Appends the network to the graph; `heads` is the number of attention heads of every transformer block. Returns the
-/// model output {n,h,w,out_channels}, f32. Sizes that the levels do not divide work: an upsampled tensor takes the
-/// size of the skip it meets.
+/// Appends the network to the graph; `heads` is the number of attention heads of every transformer block, unless
+/// head_channels is given. Returns the model output {n,h,w,out_channels}, f32. Sizes that the levels do not divide work:
+/// an upsampled tensor takes the size of the skip it meets.
 TensorId unet(Graph&, WeightSet&, const UnetInputs&, std::uint32_t heads, const BlockHook& hook = {});
 
 }  // namespace pumice

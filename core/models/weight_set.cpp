@@ -89,6 +89,10 @@ const Weight* WeightSet::geglu_bias(Graph& g, const std::string& name) {
     return has(name) ? &load(g, name, WeightUse::geglu_vector) : nullptr;
 }
 
+Result<std::vector<float>> WeightSet::values(const std::string& name) const {
+    return host_values(*file_, prefix_ + name);
+}
+
 Status WeightSet::flush() {
     if (merger_) PUMICE_TRY(merger_->flush());
     merger_.reset();

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "adapters/adapter.hpp"
 #include "adapters/weight_merger.hpp"
@@ -31,6 +32,9 @@ public:
     const Weight& table(Graph&, const std::string& name);
     const Weight* bias(Graph&, const std::string& name);  ///< null when the layer has none
     const Weight* geglu_bias(Graph&, const std::string& name);
+
+    /// A tensor's elements on the host; see host_values.
+    Result<std::vector<float>> values(const std::string& name) const;
 
     /// Waits until everything asked for is on the device.
     Status flush();

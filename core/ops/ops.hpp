@@ -100,6 +100,12 @@ TensorId pixel_unshuffle(Graph&, TensorId x, std::uint32_t r, std::uint32_t chan
 /// Channels of a, then of b.
 TensorId concat(Graph&, TensorId a, TensorId b);
 
+/// Channels first to first + count - 1 of each row; both multiples of 4.
+TensorId slice_channels(Graph&, TensorId x, std::uint32_t first, std::uint32_t count);
+
+/// a * m + b * (1 - m), m in 0…1; all f32 and of one shape. Written to `out` if given, which may be one of them.
+TensorId blend(Graph&, TensorId a, TensorId b, TensorId mask, TensorId out = {});
+
 TensorId activation(Graph&, TensorId x, Activation);
 /// x, or slopes[channel] * x below 0 (He et al. 2015, arXiv 1502.01852). slopes: a vector of x's channels, or fewer: those
 /// beyond, padding, have slope 0.

@@ -1,15 +1,30 @@
 #include "pipelines/guided_denoiser.hpp"
 
+#include <algorithm>
+
 namespace pumice {
 namespace {
 
-std::vector<float> joined(std::span<const Conditioning* const> rows) {
+/// The rows' values, or vectors, one after the other.
+std::vector<float> joined(std::span<const Conditioning* const> rows, std::vector<float> Conditioning::*member) {
     std::vector<float> values;
-    for (const Conditioning* row : rows) values.insert(values.end(), row->values.begin(), row->values.end());
+    for (const Conditioning* row : rows) values.insert(values.end(), (row->*member).begin(), (row->*member).end());
     return values;
 }
 
 }  // namespace
+
+bool edits(const ModelConfig& config) {
+    return config.unet.in_channels == 2 * config.unet.out_channels;
+}
+
+bool inpaints(const ModelConfig& config) {
+    return config.unet.in_channels == 2 * config.unet.out_channels + 1;
+}
+
+SigmaTable sigma_table(const ModelConfig& config) {
+    return config.zero_terminal_snr ? SigmaTable::zero_terminal_snr() : SigmaTable::scaled_linear();
+}
 
 Result<std::unique_ptr<GuidedDenoiser>> GuidedDenoiser::create(Model& model, GpuTensorMath& math, const Shape& shape,
                                                                const GuidanceOptions& options) {
@@ -48,12 +63,44 @@ Result<UnetDenoiser*> GuidedDenoiser::unet(std::uint32_t tokens, Kind kind, Cont
     return place.get();
 }
 
+std::vector<float> GuidedDenoiser::extra_rows(std::uint32_t repeat) const {
+    std::vector<float> rows;
+    for (std::uint32_t i = 0; i < repeat; ++i) rows.insert(rows.end(), options_.extra.begin(), options_.extra.end());
+    return rows;
+}
+
+Status GuidedDenoiser::set_both() {
+    const std::vector<const Conditioning*>& cond = parts_[0].pictures;
+    PUMICE_ASSIGN(both_, unet(cond[0]->tokens, options_.method ? Kind::apart : Kind::joined, controls_));
+    std::vector<const Conditioning*> rows = uncond_rows_;
+    rows.insert(rows.end(), cond.begin(), cond.end());
+    PUMICE_TRY(both_->set_context(joined(rows, &Conditioning::values)));
+    PUMICE_TRY(both_->set_vector(joined(rows, &Conditioning::vector)));
+    return both_->set_extra(extra_rows(2));
+}
+
+Status GuidedDenoiser::add_pass(std::span<const Conditioning* const> rows, double share, double cond, bool conditional,
+                                bool pictured) {
+    ControlSet::Mask controls = controls_;
+    if (!conditional && options_.controls) controls &= ~options_.controls->conditional_only();
+    PUMICE_ASSIGN(UnetDenoiser* const network, unet(rows[0]->tokens, Kind::one, controls));
+    std::vector<float> extra = options_.extra;
+    if (!pictured) std::fill(extra.begin(), extra.end(), 0.0f);
+    passes_.push_back({network, joined(rows, &Conditioning::values), joined(rows, &Conditioning::vector),
+                       std::move(extra), share, cond, conditional});
+    return {};
+}
+
 Status GuidedDenoiser::set_conditioning(std::span<const Conditioning* const> cond,
                                         std::span<const Conditioning* const> uncond) {
-    cond_context_ = joined(cond);
-    uncond_context_ = joined(uncond);
-    cond_tokens_ = cond[0]->tokens;
-    uncond_tokens_ = uncond.empty() ? 0 : uncond[0]->tokens;
+    const GuidedPart part{{cond.begin(), cond.end()}, 1};
+    return set_conditioning({&part, 1}, uncond);
+}
+
+Status GuidedDenoiser::set_conditioning(std::span<const GuidedPart> parts,
+                                        std::span<const Conditioning* const> uncond) {
+    parts_.assign(parts.begin(), parts.end());
+    uncond_rows_.assign(uncond.begin(), uncond.end());
     return select();
 }
 
@@ -61,30 +108,38 @@ Status GuidedDenoiser::set_progress(double progress) {
     const ControlSet::Mask now = options_.controls ? options_.controls->active(progress) : 0;
     if (now == controls_) return {};
     controls_ = now;
-    return cond_tokens_ == 0 ? Status{} : select();
+    return parts_.empty() ? Status{} : select();
 }
 
 Status GuidedDenoiser::select() {
-    both_ = cond_ = uncond_ = perturbed_ = nullptr;
+    both_ = perturbed_ = nullptr;
+    passes_.clear();
+    const std::vector<const Conditioning*>& first = parts_[0].pictures;
     if (options_.method && !options_.method->perturbed_blocks().empty()) {
-        PUMICE_ASSIGN(perturbed_, unet(cond_tokens_, Kind::perturbed, controls_));
-        PUMICE_TRY(perturbed_->set_context(cond_context_));
+        PUMICE_ASSIGN(perturbed_, unet(first[0]->tokens, Kind::perturbed, controls_));
+        PUMICE_TRY(perturbed_->set_context(joined(first, &Conditioning::values)));
+        PUMICE_TRY(perturbed_->set_vector(joined(first, &Conditioning::vector)));
+        PUMICE_TRY(perturbed_->set_extra(options_.extra));
     }
-    if (options_.scale <= 1) {
-        PUMICE_ASSIGN(cond_, unet(cond_tokens_, Kind::one, controls_));
-        return cond_->set_context(cond_context_);
+    const double scale = std::max(options_.scale, 1.0);
+    if (edits(model_.config())) {
+        if (parts_.size() > 1 || options_.method)
+            return Error{Code::unsupported, "a model that edits pictures takes one prompt, without AND, and no other "
+                                            "method of guidance"};
+        PUMICE_TRY(add_pass(first, scale, 1, true, true));
+        PUMICE_TRY(add_pass(uncond_rows_, options_.image_scale - scale, 0, false, true));
+        return add_pass(uncond_rows_, 1 - options_.image_scale, 0, false, false);
     }
-    if (cond_tokens_ == uncond_tokens_) {
-        PUMICE_ASSIGN(both_, unet(cond_tokens_, options_.method ? Kind::apart : Kind::joined, controls_));
-        std::vector<float> context = uncond_context_;
-        context.insert(context.end(), cond_context_.begin(), cond_context_.end());
-        return both_->set_context(context);
-    }
-    const ControlSet::Mask of_uncond = options_.controls ? controls_ & ~options_.controls->conditional_only() : 0;
-    PUMICE_ASSIGN(cond_, unet(cond_tokens_, Kind::one, controls_));
-    PUMICE_ASSIGN(uncond_, unet(uncond_tokens_, Kind::one, of_uncond));
-    PUMICE_TRY(cond_->set_context(cond_context_));
-    return uncond_->set_context(uncond_context_);
+    double sum = 0;
+    for (const GuidedPart& part : parts_) sum += part.weight;
+    both_scale_ = scale * sum;
+    if (both_scale_ != 1 && parts_.size() == 1 && (!options_.method || sum == 1) &&
+        first[0]->tokens == uncond_rows_[0]->tokens)
+        return set_both();
+    for (const GuidedPart& part : parts_)
+        PUMICE_TRY(add_pass(part.pictures, scale * part.weight, part.weight, true, true));
+    if (both_scale_ != 1) PUMICE_TRY(add_pass(uncond_rows_, 1 - both_scale_, 1 - sum, false, true));
+    return {};
 }
 
 Status GuidedDenoiser::run(UnetDenoiser& unet, double sigma, double guidance_scale, bool conditional) {
@@ -99,19 +154,37 @@ Status GuidedDenoiser::run(UnetDenoiser& unet, double sigma, double guidance_sca
     return unet.run(p, options_.cancel);
 }
 
+Status GuidedDenoiser::run_pass(const Pass& pass, double sigma) {
+    PUMICE_TRY(pass.unet->set_context(pass.context));
+    PUMICE_TRY(pass.unet->set_vector(pass.vector));
+    PUMICE_TRY(pass.unet->set_extra(pass.extra));
+    return run(*pass.unet, sigma, 1, pass.conditional);
+}
+
+/// `denoised` is the sum of each pass's prediction times its share; the unconditional one is kept for a method.
+Status GuidedDenoiser::denoise_passes(double sigma, double Pass::*share, const Latent& denoised) {
+    bool first = true;
+    for (const Pass& pass : passes_) {
+        const double part = pass.*share;
+        const bool kept = !pass.conditional && options_.method;
+        if (part == 0 && !kept) continue;
+        PUMICE_TRY(run_pass(pass, sigma));
+        if (kept) PUMICE_TRY(math_.combine(uncond_output_, {{1, output_}}));
+        if (part == 0) continue;
+        if (first) PUMICE_TRY(math_.combine(denoised, {{part, output_}}));
+        else PUMICE_TRY(math_.combine(denoised, {{1, denoised}, {part, output_}}));
+        first = false;
+    }
+    return {};
+}
+
 Status GuidedDenoiser::denoise(const Latent& x, double sigma, const Latent& denoised) {
-    if (!both_ && !cond_) return Error{Code::internal, "denoise before set_conditioning"};
+    if (!both_ && passes_.empty()) return Error{Code::internal, "denoise before set_conditioning"};
     PUMICE_TRY(math_.combine(input_, {{1, x}}));
     if (options_.method) return denoise_by_method(x, sigma, denoised);
-    if (both_) {
-        PUMICE_TRY(run(*both_, sigma, options_.scale));
-        return math_.combine(denoised, {{1, output_}});
-    }
-    PUMICE_TRY(run(*cond_, sigma, 1));
-    if (!uncond_) return math_.combine(denoised, {{1, output_}});
-    PUMICE_TRY(math_.combine(denoised, {{options_.scale, output_}}));
-    PUMICE_TRY(run(*uncond_, sigma, 1, false));
-    return math_.combine(denoised, {{1, denoised}, {1 - options_.scale, output_}});
+    if (!both_) return denoise_passes(sigma, &Pass::share, denoised);
+    PUMICE_TRY(run(*both_, sigma, both_scale_));
+    return math_.combine(denoised, {{1, output_}});
 }
 
 /// Each prediction is copied out of the networks' output, which the next one writes to; a plugin may write to what it is
@@ -121,13 +194,13 @@ Status GuidedDenoiser::denoise_by_method(const Latent& x, double sigma, const La
         PUMICE_TRY(run(*perturbed_, sigma, 1));
         PUMICE_TRY(math_.combine(perturbed_kept_, {{1, output_}}));
     }
-    PUMICE_TRY(run(both_ ? *both_ : *cond_, sigma, 1));
-    PUMICE_TRY(math_.combine(cond_kept_, {{1, output_}}));
-    if (uncond_) {
-        PUMICE_TRY(run(*uncond_, sigma, 1, false));
-        PUMICE_TRY(math_.combine(uncond_output_, {{1, output_}}));
+    if (both_) {
+        PUMICE_TRY(run(*both_, sigma, 1));
+        PUMICE_TRY(math_.combine(cond_kept_, {{1, output_}}));
+    } else {
+        PUMICE_TRY(denoise_passes(sigma, &Pass::cond, cond_kept_));
     }
-    const bool guided = both_ || uncond_;
+    const bool guided = both_ || !passes_.back().conditional;
     return options_.method->run({.math = math_,
                                  .x = x,
                                  .cond = cond_kept_,
@@ -140,8 +213,9 @@ Status GuidedDenoiser::denoise_by_method(const Latent& x, double sigma, const La
 
 std::vector<UnetDenoiser*> GuidedDenoiser::used() const {
     std::vector<UnetDenoiser*> used;
-    for (UnetDenoiser* unet : {both_, uncond_, cond_, perturbed_})
-        if (unet) used.push_back(unet);
+    if (both_) used.push_back(both_);
+    for (const Pass& pass : passes_) used.push_back(pass.unet);
+    if (perturbed_) used.push_back(perturbed_);
     return used;
 }
 

@@ -19,11 +19,29 @@ namespace pumice {
 
 struct GuidanceOptions {
     double scale = 7;                     ///< 1 or less: the unconditional prediction is not computed
+    double image_scale = 1.5;             ///< of models that edit a picture: how closely to follow it
     Guidance* method = nullptr;           ///< joins the predictions in place of the engine's own; outlives the denoiser
     const ControlSet* controls = nullptr;  ///< outlives the denoiser
     TimestepRounding rounding = TimestepRounding::interpolated;
     const std::atomic<bool>* cancel = nullptr;
     bool profile = false;
+    /// What a UNet with more channels than the latent's sees beside it, {pictures, height, width, 4 or 8} f32: the
+    /// picture's latent of a model that edits (8 channels in all); mask and masked picture's latent, padded with zeros,
+    /// of one that inpaints (9).
+    std::vector<float> extra = {};
+};
+
+/// Whether the UNet takes a picture to edit beside the noisy latent (Brooks et al. 2023, arXiv 2211.09800).
+bool edits(const ModelConfig&);
+/// Whether it takes a mask and the masked picture (Rombach et al. 2022).
+bool inpaints(const ModelConfig&);
+/// The noise levels it was trained with.
+SigmaTable sigma_table(const ModelConfig&);
+
+/// One of the prompts that AND joins.
+struct GuidedPart {
+    std::vector<const Conditioning*> pictures;  ///< one a picture, all of one length
+    double weight = 1;
 };
 
 class GuidedDenoiser {
@@ -36,12 +54,17 @@ public:
     /// length. Of equal length both run as one batch; otherwise one after the other, which is what AUTOMATIC1111 does
     /// and not the same as padding.
     Status set_conditioning(std::span<const Conditioning* const> cond, std::span<const Conditioning* const> uncond);
+    /// Several prompts at once (Liu et al. 2022, arXiv 2206.01714): denoised = uncond + scale * sum of weight * (cond -
+    /// uncond). The conditionings stay the caller's, and live until the next ones are set.
+    Status set_conditioning(std::span<const GuidedPart> parts, std::span<const Conditioning* const> uncond);
 
     /// From the next call on: which share of the steps is over, from 0 to 1. Decides which controls count; before the first
     /// time all of that start at 0.
     Status set_progress(double progress);
 
-    /// denoised = uncond + scale * (cond - uncond), Ho and Salimans 2022, arXiv 2207.12598; or what the method makes.
+    /// denoised = uncond + scale * (cond - uncond), Ho and Salimans 2022, arXiv 2207.12598; or what the method makes. A
+    /// model that edits: uncond + scale * (cond - pictured) + image_scale * (pictured - uncond), where pictured is told
+    /// of the picture alone, and uncond of neither.
     Status denoise(const Latent& x, double sigma, const Latent& denoised);
 
     bool fell_back() const;
@@ -54,10 +77,26 @@ private:
     /// that count.
     enum class Kind : std::uint8_t { one, joined, apart, perturbed };
     using Key = std::tuple<std::uint32_t, Kind, ControlSet::Mask>;
-    GuidedDenoiser(Model& model, GpuTensorMath& math) : model_(model), math_(math) {}
+    GuidedDenoiser(Model& model, GpuTensorMath& math)
+        : model_(model), math_(math), table_(sigma_table(model.config())) {}
+    /// A prediction of its own; the result is the sum of `share` times each. For a method of guidance, `cond` times each
+    /// is the conditional prediction.
+    struct Pass {
+        UnetDenoiser* unet;
+        std::vector<float> context, vector, extra;
+        double share = 0, cond = 0;
+        bool conditional = true;
+    };
     Result<UnetDenoiser*> unet(std::uint32_t tokens, Kind kind, ControlSet::Mask controls);
     /// The networks for the conditionings and the controls that count.
     Status select();
+    Status add_pass(std::span<const Conditioning* const>, double share, double cond, bool conditional,
+                    bool pictured);
+    Status set_both();
+    Status run_pass(const Pass&, double sigma);
+    /// As set by set_conditioning, with its weights.
+    Status denoise_passes(double sigma, double Pass::*share, const Latent& denoised);
+    std::vector<float> extra_rows(std::uint32_t repeat) const;
     Status denoise_by_method(const Latent& x, double sigma, const Latent& denoised);
     std::vector<UnetDenoiser*> used() const;
     Status run(UnetDenoiser&, double sigma, double guidance_scale, bool conditional = true);
@@ -66,17 +105,17 @@ private:
     GpuTensorMath& math_;
     Shape shape_;
     GuidanceOptions options_;
-    SigmaTable table_ = SigmaTable::scaled_linear();
+    SigmaTable table_;
     Latent input_, output_;
     Latent uncond_output_, cond_kept_, perturbed_kept_;  ///< with a method of guidance
     Arena arena_;  ///< of all networks: they run one after the other
     std::map<Key, std::unique_ptr<UnetDenoiser>> unets_;
-    UnetDenoiser* both_ = nullptr;    ///< in use: this one, or the two below
-    UnetDenoiser* cond_ = nullptr;
-    UnetDenoiser* uncond_ = nullptr;
+    UnetDenoiser* both_ = nullptr;  ///< in use: this one, or the passes
+    double both_scale_ = 1;
+    std::vector<Pass> passes_;
     UnetDenoiser* perturbed_ = nullptr;
-    std::vector<float> cond_context_, uncond_context_;
-    std::uint32_t cond_tokens_ = 0, uncond_tokens_ = 0;
+    std::vector<GuidedPart> parts_;  ///< as set
+    std::vector<const Conditioning*> uncond_rows_;
     ControlSet::Mask controls_ = 0;  ///< that count now
 };
 

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "pipelines/guided_denoiser.hpp"
 #include "pipelines/prompt_conditioning.hpp"
 #include "pipelines/vae_decoder.hpp"
+#include "pipelines/vae_encoder.hpp"
 #include "vulkan/command.hpp"
 
 namespace pumice {
@@ -34,14 +37,43 @@ struct Run {
         const std::uint32_t factor = model.config().vae.factor();
         return {request.batch, request.height / factor, request.width / factor, 4};
     }
+    PictureSizes sizes() const {
+        PictureSizes s = request.sizes;
+        const auto height = static_cast<float>(request.height), width = static_cast<float>(request.width);
+        if (s.original_height <= 0) s.original_height = height;
+        if (s.original_width <= 0) s.original_width = width;
+        if (s.target_height <= 0) s.target_height = height;
+        if (s.target_width <= 0) s.target_width = width;
+        return s;
+    }
     void report(Progress::Stage stage, std::uint32_t step, std::uint32_t steps) const {
         if (control.on_progress) control.on_progress({stage, step, steps, clock.seconds()});
     }
     bool cancelled() const { return control.cancel && control.cancel->load(std::memory_order_relaxed); }
 
-    Result<PromptConditioning> encode();
-    Status denoise(PromptConditioning&, GpuTensorMath&, const Latent& x);
-    Status decode(GpuTensorMath&, const Latent& x);
+    /// What the steps begin with, and are held to.
+    struct Start {
+        std::optional<SourcePicture> picture;
+        std::vector<float> latent;       ///< {1, h, w, 4} NHWC, scaled; empty without a picture
+        std::vector<float> latent_mask;  ///< {h, w}: 1 is painted anew; empty without a mask
+        std::vector<float> extra;        ///< GuidanceOptions::extra of the model
+    };
+    /// A model on its way through the steps.
+    struct Stage {
+        Model* model;
+        PromptConditioning prompts;
+        std::unique_ptr<ControlSet> controls = {};  ///< of the request's model alone
+        std::unique_ptr<GuidedDenoiser> denoiser = {};
+    };
+
+    Result<PromptConditioning> encode(Model&) const;
+    Result<Start> begin();
+    Result<Latent> upload(GpuTensorMath&, const std::vector<float>& nhwc) const;
+    Status start(const Start&, GpuTensorMath&, const Latent& x, double first_sigma, Latent& init, Latent& kept);
+    Status denoise(const Start&, std::vector<Stage>&, GpuTensorMath&, const Latent& x, std::span<const float> sigmas);
+    Status prepare(Stage&, const Start&, GpuTensorMath&) const;
+    Status set_conditioning(Stage&, std::uint32_t call, bool always) const;
+    Status decode(const Start&, GpuTensorMath&, const Latent& x);
     Result<TextToImageResult> run();
 };
 
@@ -56,46 +88,171 @@ Status check(const TextToImageRequest& r, const Model& model) {
     if (r.batch < 1 || r.batch > 64) return wrong(fmt::format("batch {}: use 1 to 64", r.batch));
     if (!std::isfinite(r.guidance_scale) || r.guidance_scale < 0 || r.guidance_scale > 100)
         return wrong(fmt::format("guidance scale {}: use 0 to 100", r.guidance_scale));
-    if (r.clip_skip < 1 || r.clip_skip > model.config().text.layers)
+    if (!(r.refiner_switch >= 0 && r.refiner_switch <= 1))
+        return wrong(fmt::format("refiner switch {}: use 0 to 1", r.refiner_switch));
+    if (edits(model.config()) && !r.picture.given())
+        return wrong("this model edits pictures: give it one to begin with");
+    if (r.refiner && r.refiner->config().unet.in_channels != model.config().vae.latent_channels)
+        return wrong("the refiner is a model that inpaints or edits, which cannot take over");
+    if (r.clip_skip < 1 || r.clip_skip > model.config().text[0].layers)
         return wrong(fmt::format("clip skip {}: the text encoder has {} layers, use 1 to {}", r.clip_skip,
-                                 model.config().text.layers, model.config().text.layers));
+                                 model.config().text[0].layers, model.config().text[0].layers));
     return {};
 }
 
-Result<PromptConditioning> Run::encode() {
-    const Stopwatch stage;
+Result<PromptConditioning> Run::encode(Model& of) const {
     PUMICE_ASSIGN(auto conditioning,
-                  PromptConditioning::encode(model, request.prompt, request.negative_prompt,
-                                             request.steps * request.sampler->calls_per_step(), request.clip_skip, control.cancel));
-    if (!model.fits_at_once()) model.text_weights().release();
-    result.text_seconds = stage.seconds();
-    report(Progress::Stage::text, request.batch, request.batch);
+                  PromptConditioning::encode(of,
+                                             {.prompt = request.prompt,
+                                              .negative_prompt = request.negative_prompt,
+                                              .steps = request.steps * request.sampler->calls_per_step(),
+                                              .clip_skip = request.clip_skip,
+                                              .sizes = sizes()},
+                                             control.cancel));
+    if (!model.fits_at_once() || &of != &model) of.release_text_weights();
     return conditioning;
 }
 
-Status Run::denoise(PromptConditioning& conditioning, GpuTensorMath& math, const Latent& x) {
-    PUMICE_ASSIGN(const std::vector<float> sigmas, request.sampler->sigmas(SigmaTable::scaled_linear(), request.steps));
-    PUMICE_ASSIGN(const auto controls, ControlSet::create(model, request.controls, latent_shape(), control.cancel));
-    PUMICE_ASSIGN(const auto denoiser,
-                  GuidedDenoiser::create(model, math, latent_shape(),
-                                         {.scale = double(request.guidance_scale),
-                                          .method = request.guidance.get(),
-                                          .controls = controls.get(),
-                                          .cancel = control.cancel}));
-    PUMICE_TRY(math.noise(x));
-    PUMICE_TRY(math.combine(x, {{request.sampler->initial_scale(sigmas), x}}));
+/// Mask and masked picture's latent side by side, padded to eight channels; see GuidanceOptions::extra.
+std::vector<float> inpainting_channels(const std::vector<float>& mask, const std::vector<float>& latent) {
+    const std::size_t pixels = latent.size() / 4;
+    std::vector<float> values(pixels * 8, 0.0f);
+    for (std::size_t i = 0; i < pixels; ++i) {
+        values[8 * i] = mask.empty() ? 1.0f : mask[i];
+        std::copy_n(latent.begin() + static_cast<std::ptrdiff_t>(4 * i), 4,
+                    values.begin() + static_cast<std::ptrdiff_t>(8 * i + 1));
+    }
+    return values;
+}
 
+Result<Run::Start> Run::begin() {
+    Start start;
+    const bool inpainting = inpaints(model.config());
+    if (!request.picture.given() && !inpainting) return start;
+    const Stopwatch stage;
+    const Shape shape = latent_shape();
+    PictureInput picture = request.picture;
+    if (!picture.given()) {  // an inpainting model without a picture: all of it is masked
+        picture.image = make_pixels(request.width, request.height, 3);
+        picture.mask = make_pixels(request.width, request.height, 1);
+        std::fill(picture.mask.bytes.begin(), picture.mask.bytes.end(), std::uint8_t(255));
+    }
+    PUMICE_ASSIGN(const SourcePicture source, SourcePicture::prepare(picture, request.width, request.height));
+    PUMICE_ASSIGN(const auto encoder, VaeEncoder::create(model, request.height, request.width));
+    const auto scaled = [&](std::vector<float> latent) {
+        for (float& v : latent) v = static_cast<float>(double(v) * model.config().vae.scaling_factor);
+        return latent;
+    };
+    if (request.picture.given()) {
+        PUMICE_ASSIGN(const auto mean, encoder->encode(source.image(), control.cancel));
+        start.latent = scaled(mean);
+        if (!source.mask().empty()) start.latent_mask = source.latent_mask(shape.h, shape.w);
+        if (edits(model.config())) start.extra = mean;
+        start.picture = source;
+    }
+    if (inpainting) {
+        PUMICE_ASSIGN(const auto masked, encoder->encode(source.masked_image(), control.cancel));
+        start.extra = inpainting_channels(start.latent_mask, scaled(masked));
+    }
+    const std::vector<float> one = start.extra;
+    for (std::uint32_t i = 1; i < request.batch; ++i) start.extra.insert(start.extra.end(), one.begin(), one.end());
+    if (encoder->fell_back()) result.notes.push_back("the VAE overflowed fp16; the picture was encoded in fp32");
+    if (!model.fits_at_once()) model.vae_weights().release();
+    result.encode_seconds = stage.seconds();
+    return start;
+}
+
+/// One picture's latent for each of the batch.
+Result<Latent> Run::upload(GpuTensorMath& math, const std::vector<float>& nhwc) const {
+    const Shape shape = latent_shape();
+    const std::size_t pixels = shape.tokens();
+    std::vector<float> nchw;
+    for (std::uint32_t i = 0; i < shape.n; ++i)
+        for (std::size_t c = 0; c < shape.c; ++c)
+            for (std::size_t p = 0; p < pixels; ++p) nchw.push_back(nhwc[p * shape.c + c]);
+    PUMICE_ASSIGN(Latent latent, math.create_latent());
+    PUMICE_TRY(math.upload(latent, nchw));
+    return latent;
+}
+
+/// x = picture + sigma * noise. `init` receives the picture's latent, and `kept`, with a mask, 1 where it is kept.
+Status Run::start(const Start& begin, GpuTensorMath& math, const Latent& x, double first_sigma, Latent& init,
+                  Latent& kept) {
+    PUMICE_ASSIGN(init, upload(math, begin.latent));
+    if (!begin.latent_mask.empty()) {
+        std::vector<float> values;
+        for (const float masked : begin.latent_mask) values.insert(values.end(), 4, 1 - masked);
+        PUMICE_ASSIGN(kept, upload(math, values));
+        const MaskFill fill = request.picture.fill;
+        if (fill == MaskFill::noise || fill == MaskFill::nothing) {
+            // Noise of generators of its own, as the reference: the steps' begin at their first draw.
+            std::vector<float> nchw(latent_shape().elements(), 0.0f);
+            if (fill == MaskFill::noise)
+                PUMICE_TRY(draw_from(BatchNoise({.kind = request.rng, .seed = request.seed}, request.batch),
+                                     latent_shape())(nchw));
+            PUMICE_ASSIGN(const Latent masked, math.create_latent());
+            PUMICE_TRY(math.upload(masked, nchw));
+            PUMICE_TRY(math.blend(init, init, masked, kept));
+        }
+    }
+    PUMICE_TRY(math.noise(x));
+    return math.combine(x, {{1, init}, {first_sigma, x}});
+}
+
+Status Run::prepare(Stage& stage, const Start& begin, GpuTensorMath& math) const {
+    GuidanceOptions options{.scale = double(request.guidance_scale),
+                            .image_scale = double(request.picture.image_scale),
+                            .method = request.guidance.get(),
+                            .cancel = control.cancel};
+    if (stage.model == &model) {
+        options.extra = begin.extra;
+        PUMICE_ASSIGN(stage.controls, ControlSet::create(model, request.controls, latent_shape(), control.cancel));
+        options.controls = stage.controls.get();
+    }
+    PUMICE_ASSIGN(stage.denoiser, GuidedDenoiser::create(*stage.model, math, latent_shape(), options));
+    return {};
+}
+
+Status Run::set_conditioning(Stage& stage, std::uint32_t call, bool always) const {
+    if (!always && !stage.prompts.starting_at(call)) return {};
+    const PromptStep& step = stage.prompts.at(call);
+    std::vector<GuidedPart> parts;
+    for (const WeightedConditioning& c : step.cond)
+        parts.push_back({std::vector<const Conditioning*>(request.batch, c.conditioning), c.weight});
+    const std::vector<const Conditioning*> uncond(request.batch, step.uncond);
+    return stage.denoiser->set_conditioning(parts, uncond);
+}
+
+Status Run::denoise(const Start& begin, std::vector<Stage>& stages, GpuTensorMath& math, const Latent& x,
+                    std::span<const float> sigmas) {
+    Latent init, kept;
+    if (begin.latent.empty()) {
+        PUMICE_TRY(math.noise(x));
+        PUMICE_TRY(math.combine(x, {{request.sampler->initial_scale(sigmas), x}}));
+    } else {
+        PUMICE_TRY(start(begin, math, x, double(sigmas.front()), init, kept));
+    }
+    PUMICE_TRY(prepare(stages[0], begin, math));
+    const SigmaTable table = sigma_table(model.config());
     std::uint32_t call = 0;
-    const double calls = double(request.steps) * request.sampler->calls_per_step();
+    const double calls = double(sigmas.size() - (sigmas.back() == 0 ? 1 : 0)) * request.sampler->calls_per_step();
+    std::size_t at = 0;
+    bool told = false;  // the stage's denoiser knows its conditioning
     Stopwatch step_clock;
     const Denoise denoise = [&](const Latent& in, double sigma, const Latent& out) -> Status {
         if (cancelled()) return Error{Code::cancelled, "cancelled"};
-        PUMICE_TRY(denoiser->set_progress(std::min(1.0, call / calls)));
-        if (const PromptStep* next = conditioning.starting_at(call++)) {
-            const std::vector<const Conditioning*> cond(request.batch, next->cond), uncond(request.batch, next->uncond);
-            PUMICE_TRY(denoiser->set_conditioning(cond, uncond));
+        const double gone = (table.size() - 1 - table.sigma_to_t(sigma, TimestepRounding::nearest)) / table.size();
+        if (at + 1 < stages.size() && gone > double(request.refiner_switch)) {
+            stages[at++].denoiser.reset();
+            if (!model.fits_at_once()) model.unet_weights().release();
+            PUMICE_TRY(prepare(stages[at], begin, math));
+            told = false;
         }
-        return denoiser->denoise(in, sigma, out);
+        PUMICE_TRY(stages[at].denoiser->set_progress(std::min(1.0, call / calls)));
+        PUMICE_TRY(set_conditioning(stages[at], call++, !told));
+        told = true;
+        PUMICE_TRY(stages[at].denoiser->denoise(in, sigma, out));
+        return kept ? math.blend(out, init, out, kept) : Status{};
     };
     SamplerCall sampling{.math = math, .denoise = denoise, .sigmas = sigmas};
     sampling.check = [&]() -> Status { return cancelled() ? Status(Error{Code::cancelled, "cancelled"}) : Status{}; };
@@ -107,13 +264,13 @@ Status Run::denoise(PromptConditioning& conditioning, GpuTensorMath& math, const
         return {};
     };
     PUMICE_TRY(request.sampler->run(sampling, x));
-    result.unet_flops = denoiser->flops();
-    if (denoiser->fell_back())
+    result.unet_flops = stages[at].denoiser->flops();
+    if (stages[at].denoiser->fell_back())
         result.notes.push_back("the UNet overflowed fp16; its steps from there on were done in fp32");
-    return {};
+    return kept ? math.blend(x, init, x, kept) : Status{};
 }
 
-Status Run::decode(GpuTensorMath& math, const Latent& x) {
+Status Run::decode(const Start& begin, GpuTensorMath& math, const Latent& x) {
     const Stopwatch stage;
     const Shape shape = latent_shape();
     PUMICE_ASSIGN(const auto decoder, VaeDecoder::create(model, shape.h, shape.w));
@@ -122,9 +279,10 @@ Status Run::decode(GpuTensorMath& math, const Latent& x) {
     for (std::uint32_t i = 0; i < request.batch; ++i) {
         PUMICE_TRY(copy_range(model.device(), {latents.buffer, latents.offset + i * bytes, bytes}, decoder->input()));
         PUMICE_TRY(decoder->run(control.cancel));
-        Image image{request.width, request.height, std::vector<std::uint8_t>(3ull * request.width * request.height)};
-        PUMICE_TRY(decoder->read_rgb(image.rgb));
-        result.images.push_back(std::move(image));
+        Pixels made = make_pixels(request.width, request.height, 3);
+        PUMICE_TRY(decoder->read_rgb(made.bytes));
+        if (begin.picture) made = begin.picture->compose(std::move(made));
+        result.images.push_back({made.width, made.height, std::move(made.bytes)});
         report(Progress::Stage::decode, i + 1, request.batch);
     }
     if (decoder->fell_back()) result.notes.push_back("the VAE overflowed fp16; the pictures were decoded in fp32");
@@ -133,16 +291,40 @@ Status Run::decode(GpuTensorMath& math, const Latent& x) {
 }
 
 Result<TextToImageResult> Run::run() {
-    PUMICE_ASSIGN(PromptConditioning conditioning, encode());
+    const Stopwatch text_stage;
+    std::vector<Stage> stages;
+    for (Model* each : {&model, request.refiner}) {
+        if (!each) continue;
+        PUMICE_ASSIGN(PromptConditioning prompts, encode(*each));
+        stages.push_back({each, std::move(prompts)});
+    }
+    result.text_seconds = text_stage.seconds();
+    report(Progress::Stage::text, request.batch, request.batch);
+    PUMICE_ASSIGN(const Start begin, this->begin());
+
+    PUMICE_ASSIGN(const std::vector<float> levels,
+                  request.sampler->sigmas(sigma_table(model.config()), request.steps));
+    const std::vector<float> sigmas =
+        begin.latent.empty() ? levels : sigmas_for_strength(levels, request.steps, double(request.picture.strength));
     const Shape shape = latent_shape();
     const NoiseOptions noise{.kind = request.rng, .seed = request.seed};
+    // A path lies over the levels of a whole run, of which a picture's strength leaves out the first.
+    double lowest = 0;
+    for (const float level : levels)
+        if (level > 0) lowest = double(level);
+    const DrawBrownian brownian = [draw = brownian_from(noise, shape), lowest, highest = double(levels.front())](
+                                      std::span<float> out, double low, double high, double from, double to) {
+        return draw(out, std::min(low, lowest), std::max(high, highest), from, to);
+    };
     PUMICE_ASSIGN(const auto math, GpuTensorMath::create(model.device(), *model.kernels(), shape, model.precision(),
-                                                         draw_from(BatchNoise(noise, request.batch), shape),
-                                                         brownian_from(noise, shape)));
+                                                         draw_from(BatchNoise(noise, request.batch), shape), brownian));
     PUMICE_ASSIGN(const Latent x, math->create_latent());
-    PUMICE_TRY(denoise(conditioning, *math, x));
+    const Status denoised = denoise(begin, stages, *math, x, sigmas);
+    stages.clear();  // their latents are of `math`, which goes before them
+    PUMICE_TRY(denoised);
     if (!model.fits_at_once()) model.unet_weights().release();
-    PUMICE_TRY(decode(*math, x));
+    if (request.refiner) request.refiner->unet_weights().release();
+    PUMICE_TRY(decode(begin, *math, x));
     if (!model.fits_at_once()) model.vae_weights().release();
     return std::move(result);
 }

@@ -1,4 +1,4 @@
-// Prompt in, pictures out.
+// Prompt in, and perhaps a picture; pictures out.
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,8 @@
 #include "diffusion/sampler.hpp"
 #include "models/model.hpp"
 #include "pipelines/control.hpp"
+#include "pipelines/prompt_conditioning.hpp"
+#include "pipelines/source_picture.hpp"
 
 namespace pumice {
 
@@ -31,6 +33,12 @@ struct TextToImageRequest {
     RngKind rng = RngKind::torch_cpu;
     std::uint32_t batch = 1;                  ///< 1…64
     std::uint32_t clip_skip = 1;              ///< 1: the last layer; 2: the one before …
+    PictureSizes sizes;                       ///< what SD XL is told of the picture
+    PictureInput picture;                     ///< to begin with; without one, from noise
+    /// SD XL's refiner, or any other model of the same latent: it takes over where the model time that is gone, of the
+    /// whole from pure noise, exceeds refiner_switch (0…1). Null: none. It outlives the request.
+    Model* refiner = nullptr;
+    float refiner_switch = 0.8f;
 };
 
 struct Progress {
@@ -52,7 +60,7 @@ struct Image {
 
 struct TextToImageResult {
     std::vector<Image> images;
-    double text_seconds = 0, decode_seconds = 0;
+    double text_seconds = 0, encode_seconds = 0, decode_seconds = 0;
     std::vector<double> step_seconds;
     double unet_flops = 0;              ///< of one evaluation, all batches
     std::vector<std::string> notes;     ///< said once each: "the UNet overflowed fp16 at step 3; went on in fp32"

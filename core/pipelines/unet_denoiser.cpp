@@ -34,6 +34,15 @@ Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const B
                   make_range(device, kAlignment + rows * sizeof(float), Intent::shared, "step parameters"));
     made->timesteps_ = {made->params_.buffer, kAlignment, rows * sizeof(float)};
     made->params_.size = kParameters * sizeof(float);
+    const Shape vector{rows, 1, 1, config.vector_channels};
+    if (config.vector_channels > 0) {
+        PUMICE_ASSIGN(made->vector_, make_range(device, vector.elements() * sizeof(float), Intent::device, "vector"));
+    }
+    // Weights of 9 channels are stored as 12, and those of 8 as 8.
+    const Shape extra{rows, options.height, options.width, (config.in_channels - latent.c + 3) / 4 * 4};
+    if (extra.c > 0) {
+        PUMICE_ASSIGN(made->extra_, make_range(device, extra.elements() * sizeof(float), Intent::device, "extra"));
+    }
     made->rows_ = rows;
     made->unconditional_rows_ = options.guidance ? options.pictures : 0;
     if (options.active_controls) {
@@ -48,25 +57,32 @@ Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const B
         PUMICE_TRY(write_range(made->device_, last, std::as_bytes(std::span(&one, 1))));
     }
 
-    const auto build = [&model, &config, d = made.get(), x_range, denoised_range, latent, context, repeat,
-                        options](Graph& g) {
+    const auto build = [&model, &config, d = made.get(), x_range, denoised_range, latent, context, vector,
+                        extra, repeat, options](Graph& g) {
         const TensorId x = g.external(latent, DType::f32, x_range, "x");
         const TensorId params = g.external({1, 1, 1, kParameters}, DType::f32, d->params_, "parameters");
-        UnetInputs inputs{ops::scale_by(g, x, params, kCIn, g.activation(), repeat),
-                          g.external({1, 1, 1, context.n}, DType::f32, d->timesteps_, "timesteps"),
-                          ops::cast(g, g.external(context, DType::f32, d->context_, "context"), g.activation()),
-                          {},
-                          options.perturbed};
+        UnetInputs inputs{.x = ops::scale_by(g, x, params, kCIn, g.activation(), repeat),
+                          .timesteps = g.external({1, 1, 1, context.n}, DType::f32, d->timesteps_, "timesteps"),
+                          .context = ops::cast(g, g.external(context, DType::f32, d->context_, "context"),
+                                               g.activation()),
+                          .head_channels = config.head_channels,
+                          .perturbed = options.perturbed};
+        if (vector.c > 0) inputs.vector = g.external(vector, DType::f32, d->vector_, "vector");
         std::vector<UnetResidual> residuals;
         if (d->controls_) {
             const Shape shape{1, 1, 1, static_cast<std::uint32_t>(d->control_params_.size / sizeof(float))};
             residuals = d->controls_->append(
                 g, options.active_controls,
-                {.x = inputs.x, .timesteps = inputs.timesteps, .context = inputs.context, .prepared = {}},
+                {.x = inputs.x, .timesteps = inputs.timesteps, .context = inputs.context, .vector = inputs.vector,
+                 .prepared = {}},
                 g.external(shape, DType::f32, d->control_params_, "control weights"), d->control_uses_);
             if (g.error()) return TensorId{};
             inputs.residuals = residuals;
         }
+        // After the controls, which know the noisy latent alone.
+        if (extra.c > 0)
+            inputs.x = ops::concat(
+                g, inputs.x, ops::cast(g, g.external(extra, DType::f32, d->extra_, "extra"), g.activation()));
         const TensorId output = unet(g, model.unet_weights(), inputs, config.heads);
         if (g.error()) return TensorId{};
         const TensorId denoised = g.external(latent, DType::f32, denoised_range, "denoised");
@@ -88,11 +104,11 @@ Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const B
     return made;
 }
 
-Status UnetDenoiser::set_context(std::span<const float> values) {
-    if (values.size_bytes() != context_.size)
-        return Error{Code::internal, "context of " + std::to_string(values.size_bytes()) + " bytes, expected " +
-                                         std::to_string(context_.size)};
-    return write_range(device_, context_, std::as_bytes(values));
+Status UnetDenoiser::set(const BufferRange& range, const char* what, std::span<const float> values) {
+    if (values.size_bytes() != range.size)
+        return Error{Code::internal, std::string(what) + " of " + std::to_string(values.size_bytes()) +
+                                         " bytes, expected " + std::to_string(range.size)};
+    return values.empty() ? Status{} : write_range(device_, range, std::as_bytes(values));
 }
 
 Status UnetDenoiser::run(const DenoiseParameters& p, const std::atomic<bool>* cancel) {

@@ -44,7 +44,12 @@ public:
 
     /// {rows, tokens, context_dim} f32 where rows is the pictures' unconditional contexts and then the conditional
     /// ones, or without guidance the conditional ones alone.
-    Status set_context(std::span<const float>);
+    Status set_context(std::span<const float> values) { return set(context_, "context", values); }
+    /// {rows, vector channels} f32, in the same order; nothing for a UNet without.
+    Status set_vector(std::span<const float> values) { return set(vector_, "vector", values); }
+    /// {rows, height, width, channels beyond the latent's, padded to a multiple of 4} f32: what inpainting and editing
+    /// UNets see beside the noisy latent, not scaled; nothing for others.
+    Status set_extra(std::span<const float> values) { return set(extra_, "extra channels", values); }
 
     /// Runs once; see CheckedProgram::run.
     Status run(const DenoiseParameters&, const std::atomic<bool>* cancel = nullptr);
@@ -53,11 +58,12 @@ public:
 
 private:
     UnetDenoiser() = default;
+    Status set(const BufferRange&, const char* what, std::span<const float> values);
 
     Status write_control_weights(bool conditional);
 
     std::shared_ptr<Device> device_;
-    BufferRange context_, params_, timesteps_, control_params_;
+    BufferRange context_, params_, timesteps_, vector_, extra_, control_params_;
     const ControlSet* controls_ = nullptr;
     std::vector<ControlSet::Use> control_uses_;  ///< of each residual in the program
     std::uint32_t rows_ = 0, unconditional_rows_ = 0;

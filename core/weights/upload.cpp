@@ -69,6 +69,18 @@ std::span<const std::byte> source_bytes(const StoredTensor& t, std::uint64_t beg
 
 }  // namespace
 
+Result<std::vector<float>> host_values(const WeightFile& file, std::string_view name) {
+    PUMICE_ASSIGN(const StoredTensor* const t, file.tensor(name));
+    // Only to have its type judged as every weight's is.
+    StoredTensor flat = *t;
+    flat.shape = {t->elements()};
+    if (auto planned = planned_weight(flat, WeightUse::vector); !planned)
+        return Error{planned.error().code, file.path() + ": " + planned.error().message};
+    std::vector<float> values(t->elements());
+    read_f32(*t, 0, values);
+    return values;
+}
+
 /// A staging buffer and what is to happen with its contents.
 struct WeightStore::Slot {
     struct Repack {

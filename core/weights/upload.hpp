@@ -20,6 +20,10 @@
 
 namespace pumice {
 
+/// A tensor's elements as f32, on the host: for the few that no kernel reads. Code::bad_format when there is none of that
+/// name, Code::unsupported when its elements are no floats that the device takes either.
+Result<std::vector<float>> host_values(const WeightFile&, std::string_view name);
+
 struct WeightStoreOptions {
     std::uint64_t slot_bytes = std::uint64_t(16) << 20;   ///< of each of the two staging slots
     std::uint64_t block_bytes = std::uint64_t(16) << 20;  ///< small tensors share buffers of this size

@@ -66,7 +66,7 @@ struct Parser {
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, output, config, params, filters, controls, loras;
+    Given prompt, output, config, params, filters, controls, loras, init_image, mask;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
@@ -76,7 +76,9 @@ struct Generate : Parser {
           params(add_all(*app, "--plugin-param")),
           filters(add_all(*app, "--filter")),
           controls(add_all(*app, "--control")),
-          loras(add_all(*app, "--lora")) {
+          loras(add_all(*app, "--lora")),
+          init_image(add(*app, "--init-image")),
+          mask(add(*app, "--mask")) {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
                                           {"--vae", "--vae"},
                                           {"--text-encoder", "--text-encoder"},
@@ -93,9 +95,27 @@ struct Generate : Parser {
                                           {"--batch", "-b,--batch"},
                                           {"--clip-skip", "--clip-skip"},
                                           {"--lora-folder", "--lora-folder"},
+                                          {"--prediction", "--prediction"},
+                                          {"--strength", "--strength"},
+                                          {"--resize-mode", "--resize-mode"},
+                                          {"--mask-blur", "--mask-blur"},
+                                          {"--mask-fill", "--mask-fill"},
+                                          {"--mask-padding", "--mask-padding"},
+                                          {"--image-cfg", "--image-cfg"},
+                                          {"--refiner", "--refiner"},
+                                          {"--refiner-switch", "--refiner-switch"},
+                                          {"--original-width", "--original-width"},
+                                          {"--original-height", "--original-height"},
+                                          {"--crop-left", "--crop-left"},
+                                          {"--crop-top", "--crop-top"},
+                                          {"--target-width", "--target-width"},
+                                          {"--target-height", "--target-height"},
+                                          {"--aesthetic-score", "--aesthetic-score"},
+                                          {"--negative-aesthetic-score", "--negative-aesthetic-score"},
                                           {"--device", "--device"},
                                           {"--precision", "--precision"}})
             settings.emplace_back(name, add(*app, names));
+        app->add_flag("--only-masked", line.only_masked);
         app->add_flag("--json", line.json);
         app->add_flag("-q,--quiet", line.quiet);
         app->add_flag("--safe-mode", line.safe_mode);
@@ -106,6 +126,8 @@ struct Generate : Parser {
         line.prompt = prompt.text();
         line.output = output.text();
         line.config = config.text();
+        line.init_image = init_image.text();
+        line.mask = mask.text();
         for (const auto& [name, given] : settings)
             if (const auto text = given.text())
                 HOST_TRY(host::set_from_text(line.settings, *host::find_flag(name), *text, name));
@@ -116,6 +138,10 @@ struct Generate : Parser {
             HOST_ASSIGN(ControlOption control, parse_control(text));
             line.controls.push_back(std::move(control));
         }
+        if (line.mask && !line.init_image)
+            return Failure{PUMICE_INVALID_ARGUMENT, "--mask needs the picture that it lies on: --init-image FILE"};
+        if (line.only_masked && !line.mask)
+            return Failure{PUMICE_INVALID_ARGUMENT, "--only-masked needs a mask: --mask FILE"};
         if (!line.prompt)
             return Failure{PUMICE_INVALID_ARGUMENT, "generate needs a prompt: -p \"what the picture shows\""};
         return {};

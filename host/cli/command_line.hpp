@@ -31,6 +31,8 @@ struct CommandLine {
     std::optional<std::string> prompt;
     std::optional<std::string> output;    ///< -o
     std::optional<std::string> config;    ///< --config
+    std::optional<std::string> init_image, mask;
+    bool only_masked = false;
     std::string file;                     ///< of inspect
     std::string plugin;                   ///< id, of plugins enable and disable; file, folder or id, of plugins verify
     double seconds = 0;                   ///< of plugins verify: how long a check may take; 0: as usual

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <random>
@@ -51,9 +52,69 @@ Request make_request(const Model& model, const host::Settings& s, const std::str
     request.schedule = s.schedule.value_or(request.schedule);
     // "none" overrules a configuration file.
     if (s.guidance && *s.guidance != "none") request.guidance = *s.guidance;
+    const auto set_real = [](float& value, const std::optional<double>& setting) {
+        if (setting) value = static_cast<float>(*setting);
+    };
+    set(request.original_width, s.original_width);
+    set(request.original_height, s.original_height);
+    set(request.crop_left, s.crop_left);
+    set(request.crop_top, s.crop_top);
+    set(request.target_width, s.target_width);
+    set(request.target_height, s.target_height);
+    set_real(request.aesthetic_score, s.aesthetic_score);
+    set_real(request.negative_aesthetic_score, s.negative_aesthetic_score);
+    set_real(request.refiner_switch, s.refiner_switch);
     request.seed = s.seed ? *s.seed : random_seed();
     if (s.rng.value_or("torch-cpu") == "philox") request.rng = PUMICE_RNG_PHILOX;
     return request;
+}
+
+pumice_prediction prediction_of(const host::Settings& settings) {
+    const std::string name = settings.prediction.value_or("auto");
+    if (name == "eps") return PUMICE_PREDICTION_EPS;
+    if (name == "v") return PUMICE_PREDICTION_V;
+    return name == "v-zero-snr" ? PUMICE_PREDICTION_V_ZERO_SNR : PUMICE_PREDICTION_AUTO;
+}
+
+pumice_mask_fill fill_of(const std::string& name) {
+    if (name == "fill") return PUMICE_MASK_FILL;
+    if (name == "noise") return PUMICE_MASK_NOISE;
+    return name == "nothing" ? PUMICE_MASK_NOTHING : PUMICE_MASK_ORIGINAL;
+}
+
+/// The files of --init-image and --mask, and how they are used.
+Expected<std::optional<Picture>> read_picture(const CommandLine& line, const host::Settings& s) {
+    if (!line.init_image) return std::optional<Picture>{};
+    HOST_ASSIGN(const host::DecodedImage image, host::read_png(*line.init_image));
+    Picture picture;
+    picture.width = image.width;
+    picture.height = image.height;
+    picture.rgb = host::on_white(image);
+    if (line.mask) {
+        HOST_ASSIGN(const host::DecodedImage mask, host::read_png(*line.mask));
+        picture.mask_width = mask.width;
+        picture.mask_height = mask.height;
+        picture.mask = host::to_gray(host::on_white(mask));
+    }
+    if (s.strength) picture.strength = static_cast<float>(*s.strength);
+    if (s.mask_blur) picture.mask_blur = static_cast<float>(*s.mask_blur);
+    if (s.image_cfg) picture.image_guidance_scale = static_cast<float>(*s.image_cfg);
+    if (s.mask_padding) picture.mask_padding = static_cast<std::uint32_t>(*s.mask_padding);
+    const std::string resize = s.resize_mode.value_or("stretch");
+    picture.resize = resize == "crop"   ? PUMICE_RESIZE_CROP
+                     : resize == "fill" ? PUMICE_RESIZE_FILL
+                                        : PUMICE_RESIZE_STRETCH;
+    picture.fill = fill_of(s.mask_fill.value_or("original"));
+    picture.only_masked = line.only_masked;
+    return std::optional<Picture>(std::move(picture));
+}
+
+/// Without a size of its own a request has its picture's, as near as it can be.
+void size_like(const Picture& picture, const host::Settings& s, Request& request) {
+    const auto near = [](std::uint32_t side) { return std::clamp(side / 8 * 8, 64u, 16384u); };
+    if (s.width || s.height || picture.only_masked) return;
+    request.width = near(picture.width);
+    request.height = near(picture.height);
 }
 
 std::string rng_name(pumice_rng rng) {
@@ -89,6 +150,7 @@ private:
     Expected<void> read_control_pictures(Request&) const;
     Expected<Model> load_model(const Engine&) const;
     Expected<void> write(const Images&, const Request&);
+    std::vector<std::pair<std::string, std::string>> more_info(const Request&) const;
     host::PictureInfo info(const Request&, std::uint64_t seed, const Json& report) const;
     void report(const Engine&, const Request&, const Images&) const;
 
@@ -98,6 +160,8 @@ private:
     Clock::time_point begin_ = Clock::now();
     fs::path model_file_;
     std::string model_hash_;
+    fs::path refiner_file_;
+    std::string refiner_hash_;
     std::vector<std::string> files_;
     double write_seconds_ = 0;
 };
@@ -107,6 +171,7 @@ Expected<Model> Generation::load_model(const Engine& engine) const {
     const host::Settings& settings = context_.settings;
     pumice_model_options options = PUMICE_MODEL_OPTIONS_INIT;
     options.precision = precision_of(settings);
+    options.prediction = prediction_of(settings);
     std::string vae, text_encoder;
     if (settings.vae) {
         HOST_ASSIGN(const fs::path file, find_model(*settings.vae, settings));
@@ -128,12 +193,24 @@ Expected<void> Generation::run() {
     view_.loading(model_file_.filename().string());
     HOST_ASSIGN(const Plugins plugins, find_plugins(context_));
     HOST_TRY(check_plugin_names(context_, plugins));
+    HOST_ASSIGN(std::optional<Picture> picture, read_picture(context_.line, context_.settings));
     HOST_ASSIGN(const CommandEngine opened, CommandEngine::open(context_, plugins, [this] { view_.clear(); }));
     const Engine& engine = opened.engine();
+    std::optional<Model> refiner;
+    if (context_.settings.refiner) {
+        HOST_ASSIGN(refiner_file_, find_model(*context_.settings.refiner, context_.settings));
+        pumice_model_options options = PUMICE_MODEL_OPTIONS_INIT;
+        options.precision = precision_of(context_.settings);
+        HOST_ASSIGN(refiner, Model::load(engine, refiner_file_.string(), options));
+        HOST_ASSIGN(refiner_hash_, file_sha256(refiner_file_.string()));
+    }
     HOST_ASSIGN(Model model, load_model(engine));
     // Reading a large file twice takes seconds: beside the work, not before it.
     auto hash = std::async(std::launch::async, [file = model_file_.string()] { return file_sha256(file); });
     Request request = make_request(model, context_.settings, *context_.line.prompt);
+    if (picture) size_like(*picture, context_.settings, request);
+    request.picture = std::move(picture);
+    if (refiner) request.refiner = &*refiner;
     request.filters = context_.line.filters;
     request.adapter_folders = lora_folders(context_.settings);
     for (const std::string& lora : context_.line.loras) HOST_TRY(add_lora(lora, request.prompt, request.adapter_folders));
@@ -170,6 +247,31 @@ Expected<void> Generation::read_control_pictures(Request& request) const {
     return {};
 }
 
+/// In the web UI's words.
+std::vector<std::pair<std::string, std::string>> Generation::more_info(const Request& request) const {
+    std::vector<std::pair<std::string, std::string>> more;
+    if (const auto& picture = request.picture) {
+        more.emplace_back("Denoising strength", fmt::format("{}", picture->strength));
+        if (!picture->mask.empty()) {
+            more.emplace_back("Mask blur", fmt::format("{}", picture->mask_blur));
+            if (picture->fill != PUMICE_MASK_ORIGINAL)
+                more.emplace_back("Masked content", context_.settings.mask_fill.value_or(""));
+            if (picture->only_masked) {
+                more.emplace_back("Inpaint area", "Only masked");
+                more.emplace_back("Masked area padding", fmt::to_string(picture->mask_padding));
+            }
+        }
+        if (context_.settings.image_cfg)
+            more.emplace_back("Image CFG scale", fmt::format("{}", picture->image_guidance_scale));
+    }
+    if (request.refiner) {
+        more.emplace_back("Refiner",
+                          fmt::format("{} [{}]", refiner_file_.stem().string(), refiner_hash_.substr(0, 10)));
+        more.emplace_back("Refiner switch at", fmt::format("{}", request.refiner_switch));
+    }
+    return more;
+}
+
 host::PictureInfo Generation::info(const Request& request, std::uint64_t seed, const Json& report) const {
     std::vector<std::pair<std::string, std::string>> loras;
     for (const Json& adapter : report["adapters"]) loras.emplace_back(adapter["name"], adapter["hash"]);
@@ -190,6 +292,7 @@ host::PictureInfo Generation::info(const Request& request, std::uint64_t seed, c
             .model_name = model_file_.stem().string(),
             .clip_skip = request.clip_skip,
             .rng = rng_name(request.rng),
+            .more = more_info(request),
             .version = fmt::format("pumice {}", pumice::version().text)};
 }
 
@@ -225,7 +328,7 @@ void Generation::report(const Engine& engine, const Request& request, const Imag
     json["timings"]["write"] = write_seconds_;
     json["timings"]["total"] = total;
     const pumice_device_info device = engine.device();
-    const Json whole = {
+    Json whole = {
         {"files", files_},
         {"seed", request.seed},
         {"prompt", request.prompt},
@@ -252,6 +355,15 @@ void Generation::report(const Engine& engine, const Request& request, const Imag
         {"unet_flops", json["unet_flops"]},
         {"notes", json["notes"]},
         {"version", pumice::version().text}};
+    if (request.picture) {
+        whole["init_image"] = *context_.line.init_image;
+        whole["strength"] = request.picture->strength;
+        if (context_.line.mask) whole["mask"] = *context_.line.mask;
+    }
+    if (request.refiner)
+        whole["refiner"] = {{"file", refiner_file_.string()},
+                            {"sha256", refiner_hash_},
+                            {"switch", request.refiner_switch}};
     fmt::print("{}\n", whole.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 

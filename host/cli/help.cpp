@@ -35,16 +35,19 @@ constexpr std::string_view kGenerate = R"(Make pictures from a prompt.
   pumice generate -p PROMPT [options]
 
 What to make:
-  -p, --prompt TEXT       what the picture shows. (word:1.2) stresses, [word] weakens, BREAK starts a new chunk
+  -p, --prompt TEXT       what the picture shows. (word:1.2) stresses, [word] weakens, BREAK starts a new chunk,
+                          AND joins several prompts
   -n, --negative TEXT     what it should not show
   -W, --width PIXELS      a multiple of 8, {width}; by default what the model was made for
   -H, --height PIXELS     likewise
   -b, --batch N           that many pictures, {batch}; their seeds follow each other
+      --init-image FILE   begin with this picture (PNG) instead of noise; the size is then the picture's by default
+      --mask FILE         paint anew only where this picture (PNG) is white; of the same size
       --seed N            the same seed gives the same picture; by default a random one, which is printed
 
 How:
-  -m, --model FILE        a Stable Diffusion 1.x checkpoint (.safetensors, .ckpt, .gguf), a folder as diffusers saves
-                          it, or a name in the folder paths.models; by default the starter model
+  -m, --model FILE        a Stable Diffusion 1, 2 or XL checkpoint (.safetensors, .ckpt, .gguf), a folder as diffusers
+                          saves it, or a name in the folder paths.models; by default the starter model
       --vae FILE          the autoencoder of this file instead of the model's
       --text-encoder FILE the text encoder of this file instead of the model's
       --lora NAME[:WEIGHT] a LoRA or LyCORIS: a file, or a name in the LoRA folder; may be repeated. As <lora:NAME:WEIGHT>
@@ -67,6 +70,24 @@ How:
       --safe-mode         only the plugins that come with Pumice
       --rng NAME          torch-cpu or philox: whose random numbers the seed stands for
       --clip-skip N       leave out the last N-1 layers of the text encoder
+
+With a picture:
+      --strength X        how much of it may change, 0 to 1; 0.75 by default
+      --resize-mode NAME  how it comes to the size: stretch, crop, fill (draws its edges out)
+      --mask-blur PIXELS  how soft the mask's edge is, {mask_blur}; 4 by default
+      --mask-fill NAME    what there is under the mask to begin with: original, fill (the colours around), noise, nothing
+      --only-masked       paint the part around the mask at the full size, and lay it back
+      --mask-padding N    pixels around the mask that go into that part; 32 by default
+      --image-cfg SCALE   how closely a model that edits pictures follows the picture; 1.5 by default
+
+Stable Diffusion 2 and XL:
+      --prediction NAME   auto, eps, v, v-zero-snr: what the model predicts, where the file does not say
+      --refiner FILE      a model that finishes the picture, as XL's refiner
+      --refiner-switch X  where it takes over, 0 to 1; 0.8 by default
+      --original-width N, --original-height N, --crop-left N, --crop-top N, --target-width N, --target-height N
+                          what XL is told of the picture; by default its size, not cropped
+      --aesthetic-score X, --negative-aesthetic-score X
+                          what XL's refiner is told; 6 and 2.5 by default
 
 Where:
       --device DEVICE     its number in `pumice devices`, a part of its name, or its UUID; by default the best
@@ -233,7 +254,7 @@ std::string help_text(std::string_view command, const HelpNames& names) {
     using fmt::arg;
     if (command == "generate")
         return fmt::format(fmt::runtime(kGenerate), arg("width", limits("--width")), arg("batch", limits("--batch")),
-                           arg("steps", limits("--steps")), arg("cfg", limits("--cfg")),
+                           arg("steps", limits("--steps")), arg("cfg", limits("--cfg")), arg("mask_blur", limits("--mask-blur")),
                            arg("samplers", wrapped(names.samplers)), arg("schedules", wrapped(names.schedules)),
                            arg("guidances", wrapped(names.guidances)),
                            arg("filters", wrapped(names.filters)));

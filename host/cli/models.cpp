@@ -19,8 +19,7 @@ std::string grouped(std::uint64_t number) {
     return text;
 }
 
-std::string part(const Json& geometry, const char* name) {
-    const Json& part = geometry[name];
+std::string part(const Json& part) {
     // The summary begins with the part's name, which the table has in its own column.
     const std::string summary = part["summary"].get<std::string>();
     const std::size_t colon = summary.find(": ");
@@ -66,10 +65,11 @@ Expected<void> run_inspect(const Context& context) {
         {"family", json["family"].get<std::string>()},
         {"tensors", types_text(json["dtypes"])}};
     if (const Json& geometry = json["geometry"]; !geometry.is_null()) {
-        rows.push_back({"unet", part(geometry, "unet")});
-        rows.push_back({"vae", part(geometry, "vae")});
-        rows.push_back({"text", part(geometry, "text")});
-        rows.push_back({"predicts", geometry["prediction"] == "v" ? "v" : "noise (eps)"});
+        rows.push_back({"unet", part(geometry["unet"])});
+        rows.push_back({"vae", part(geometry["vae"])});
+        for (const Json& encoder : geometry["text"]) rows.push_back({"text", part(encoder)});
+        const std::string predicts = geometry["prediction"] == "v" ? "v" : "noise (eps)";
+        rows.push_back({"predicts", predicts + (geometry["zero_terminal_snr"] ? ", from pure noise" : "")});
     }
     fmt::print("{}", table_text(std::move(rows)));
     return {};

@@ -23,6 +23,16 @@ std::vector<std::string_view> generators() {
     return {"torch-cpu", "philox"};
 }
 
+std::vector<std::string_view> predictions() {
+    return {"auto", "eps", "v", "v-zero-snr"};
+}
+std::vector<std::string_view> resize_modes() {
+    return {"stretch", "crop", "fill"};
+}
+std::vector<std::string_view> mask_fills() {
+    return {"original", "fill", "noise", "nothing"};
+}
+
 using S = Settings;
 const std::array kSettings = {
     Setting{"device", "--device", "PUMICE_DEVICE", &S::device, Kind::text},
@@ -42,6 +52,24 @@ const std::array kSettings = {
     Setting{"generate.rng", "--rng", "", &S::rng, Kind::choice, 0, 0, 1, generators},
     Setting{"generate.batch", "--batch", "", &S::batch, Kind::whole, 1, 64},
     Setting{"generate.clip_skip", "--clip-skip", "", &S::clip_skip, Kind::whole, 1, 64},
+    Setting{"generate.prediction", "--prediction", "", &S::prediction, Kind::choice, 0, 0, 1, predictions},
+    Setting{"generate.strength", "--strength", "", &S::strength, Kind::real, 0, 1},
+    Setting{"generate.resize_mode", "--resize-mode", "", &S::resize_mode, Kind::choice, 0, 0, 1, resize_modes},
+    Setting{"generate.mask_blur", "--mask-blur", "", &S::mask_blur, Kind::real, 0, 64},
+    Setting{"generate.mask_fill", "--mask-fill", "", &S::mask_fill, Kind::choice, 0, 0, 1, mask_fills},
+    Setting{"generate.mask_padding", "--mask-padding", "", &S::mask_padding, Kind::whole, 0, 4096},
+    Setting{"generate.image_cfg", "--image-cfg", "", &S::image_cfg, Kind::real, 0, 100},
+    Setting{"generate.refiner", "--refiner", "", &S::refiner, Kind::path},
+    Setting{"generate.refiner_switch", "--refiner-switch", "", &S::refiner_switch, Kind::real, 0, 1},
+    Setting{"generate.original_width", "--original-width", "", &S::original_width, Kind::whole, 1, 65536},
+    Setting{"generate.original_height", "--original-height", "", &S::original_height, Kind::whole, 1, 65536},
+    Setting{"generate.crop_left", "--crop-left", "", &S::crop_left, Kind::whole, 0, 65536},
+    Setting{"generate.crop_top", "--crop-top", "", &S::crop_top, Kind::whole, 0, 65536},
+    Setting{"generate.target_width", "--target-width", "", &S::target_width, Kind::whole, 1, 65536},
+    Setting{"generate.target_height", "--target-height", "", &S::target_height, Kind::whole, 1, 65536},
+    Setting{"generate.aesthetic_score", "--aesthetic-score", "", &S::aesthetic_score, Kind::real, 0, 10},
+    Setting{"generate.negative_aesthetic_score", "--negative-aesthetic-score", "", &S::negative_aesthetic_score,
+            Kind::real, 0, 10},
     Setting{"paths.models", "", "PUMICE_MODELS", &S::models_folder, Kind::path},
     Setting{"paths.loras", "--lora-folder", "", &S::loras_folder, Kind::path},
     Setting{"paths.output", "", "PUMICE_OUTPUT", &S::output_folder, Kind::path},

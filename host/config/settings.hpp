@@ -22,6 +22,10 @@ struct Settings {
     std::optional<std::uint64_t> seed;  ///< "random" and -1 leave it empty
     std::optional<std::uint64_t> width, height, steps, batch, clip_skip;
     std::optional<double> cfg;
+    std::optional<std::string> prediction, refiner, resize_mode, mask_fill;
+    std::optional<double> strength, mask_blur, image_cfg, refiner_switch, aesthetic_score, negative_aesthetic_score;
+    std::optional<std::uint64_t> mask_padding, original_width, original_height, crop_left, crop_top, target_width,
+        target_height;
     std::optional<std::string> models_folder, loras_folder, output_folder, cache_folder, plugins_folder;
     /// Parameters of plugins by key ("sampler.eta"): of the file, and of the command line.
     std::map<std::string, std::string> plugin_params, given_plugin_params;

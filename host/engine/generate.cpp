@@ -31,10 +31,12 @@ plugins::PictureServices picture_services(const pumice_model& model, const pumic
 }
 
 /// What plugins do in the request. A parameter of a kind that takes no part is a mistake.
-Status make_methods(const EngineState& engine, const pumice_request& given, TextToImageRequest& request) {
+Status make_methods(const EngineState& engine, const Model& model, const pumice_request& given,
+                    TextToImageRequest& request) {
     PUMICE_ASSIGN(const auto params, abi::read_texts(given.plugin_params, given.plugin_param_count, "plugin_params"));
     PUMICE_ASSIGN(auto sampler, engine.plugins->make_sampler(abi::text_or_empty(given.sampler),
-                                                             abi::text_or_empty(given.schedule), params, engine.log));
+                                                             abi::text_or_empty(given.schedule), params, engine.log,
+                                                             family_group(model.config().family)));
     request.sampler = std::move(sampler);
     if (given.guidance && *given.guidance) {
         PUMICE_ASSIGN(auto guidance, engine.plugins->make_guidance(given.guidance, params, engine.log));
@@ -48,7 +50,50 @@ Status make_methods(const EngineState& engine, const pumice_request& given, Text
     return {};
 }
 
-Result<TextToImageRequest> read_request(const EngineState& engine, const pumice_request& given) {
+static_assert(static_cast<int>(ResizeMode::fill) == PUMICE_RESIZE_FILL);
+static_assert(static_cast<int>(MaskFill::nothing) == PUMICE_MASK_NOTHING);
+
+Result<PictureInput> read_picture(const pumice_init_picture* of) {
+    PUMICE_ASSIGN(const pumice_init_picture given, abi::read_struct(of, "picture"));
+    const auto wrong = [](const std::string& text) { return Error{Code::invalid_argument, text}; };
+    constexpr std::uint32_t kMost = 32768;
+    const auto sized = [](std::uint32_t w, std::uint32_t h) { return w > 0 && h > 0 && w <= kMost && h <= kMost; };
+    if (!given.rgb || !sized(given.width, given.height))
+        return wrong(fmt::format("picture is {}x{}: use 1 to {}, and pixels", given.width, given.height, kMost));
+    if (given.mask && !sized(given.mask_width, given.mask_height))
+        return wrong(fmt::format("picture.mask is {}x{}: use 1 to {}", given.mask_width, given.mask_height, kMost));
+    if (int(given.resize) < 0 || int(given.resize) > PUMICE_RESIZE_FILL)
+        return wrong(fmt::format("picture.resize is {}, which is none", int(given.resize)));
+    if (int(given.fill) < 0 || int(given.fill) > PUMICE_MASK_NOTHING)
+        return wrong(fmt::format("picture.fill is {}, which is none", int(given.fill)));
+    PictureInput picture;
+    const std::size_t pixels = std::size_t(given.width) * given.height;
+    picture.image = {given.width, given.height, 3, {given.rgb, given.rgb + 3 * pixels}};
+    if (given.mask)
+        picture.mask = {given.mask_width, given.mask_height, 1,
+                        {given.mask, given.mask + std::size_t(given.mask_width) * given.mask_height}};
+    picture.strength = given.strength;
+    picture.resize = static_cast<ResizeMode>(given.resize);
+    picture.mask_blur = given.mask_blur;
+    picture.fill = static_cast<MaskFill>(given.fill);
+    picture.only_masked = given.only_masked != 0;
+    picture.padding = given.mask_padding;
+    picture.image_scale = given.image_guidance_scale;
+    return picture;
+}
+
+PictureSizes read_sizes(const pumice_request& given) {
+    return {.original_height = static_cast<float>(given.original_height),
+            .original_width = static_cast<float>(given.original_width),
+            .crop_top = static_cast<float>(given.crop_top),
+            .crop_left = static_cast<float>(given.crop_left),
+            .target_height = static_cast<float>(given.target_height),
+            .target_width = static_cast<float>(given.target_width),
+            .aesthetic_score = given.aesthetic_score,
+            .negative_aesthetic_score = given.negative_aesthetic_score};
+}
+
+Result<TextToImageRequest> read_request(const EngineState& engine, const Model& model, const pumice_request& given) {
     TextToImageRequest request;
     request.prompt = abi::text_or_empty(given.prompt);
     request.negative_prompt = abi::text_or_empty(given.negative_prompt);
@@ -56,13 +101,23 @@ Result<TextToImageRequest> read_request(const EngineState& engine, const pumice_
     request.height = given.height;
     request.steps = given.steps;
     request.guidance_scale = given.guidance_scale;
-    PUMICE_TRY(make_methods(engine, given, request));
+    PUMICE_TRY(make_methods(engine, model, given, request));
     request.seed = given.seed;
     if (given.rng != PUMICE_RNG_TORCH_CPU && given.rng != PUMICE_RNG_PHILOX)
         return Error{Code::invalid_argument, fmt::format("rng is {}, which is none", int(given.rng))};
     request.rng = given.rng == PUMICE_RNG_PHILOX ? RngKind::philox : RngKind::torch_cpu;
     request.batch = given.batch;
     request.clip_skip = given.clip_skip;
+    request.sizes = read_sizes(given);
+    if (given.picture) {
+        PUMICE_ASSIGN(request.picture, read_picture(given.picture));
+    }
+    if (given.refiner) {
+        if (given.refiner->engine.get() != &engine)
+            return Error{Code::invalid_argument, "refiner is a model of another engine"};
+        request.refiner = given.refiner->model.get();
+        request.refiner_switch = given.refiner_switch;
+    }
     return request;
 }
 
@@ -125,7 +180,10 @@ Result<std::vector<Control>> make_controls(const pumice_model& model, const pumi
         const plugins::DeviceServices device = picture_services(model, given).device;
         PUMICE_ASSIGN(control.network,
                       plugins::open_control(*model.engine->plugins, abi::text_or_empty(c.method),
-                                            {.path = c.model, .unet = model.model->config().unet}, device,
+                                            {.path = c.model,
+                                             .family = family_group(model.model->config().family),
+                                             .unet = model.model->config().unet},
+                                            device,
                                             model.engine->log));
         control.weight = double(c.weight);
         control.start = double(c.start);
@@ -218,13 +276,14 @@ std::uint64_t host_peak() {
 std::string report(const pumice_model& model, const TextToImageResult& result, const UsedAdapters& adapters,
                    double seconds) {
     const double steps = std::accumulate(result.step_seconds.begin(), result.step_seconds.end(), 0.0);
-    const double load = model.open_seconds + seconds - result.text_seconds - steps - result.decode_seconds;
+    const double load = model.open_seconds + seconds - result.text_seconds - result.encode_seconds - steps - result.decode_seconds;
     const MemoryStatistics memory = model.engine->device->allocator().statistics();
     const nlohmann::ordered_json json = {
         {"precision", to_string(model.model->precision())},
         {"timings",
          {{"load", load},
           {"text", result.text_seconds},
+          {"encode", result.encode_seconds},
           {"steps", result.step_seconds},
           {"decode", result.decode_seconds}}},
         {"memory",
@@ -236,7 +295,7 @@ std::string report(const pumice_model& model, const TextToImageResult& result, c
 }
 
 Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumice_request& given) {
-    PUMICE_ASSIGN(TextToImageRequest request, read_request(*model.engine, given));
+    PUMICE_ASSIGN(TextToImageRequest request, read_request(*model.engine, *model.model, given));
     PUMICE_ASSIGN(const auto filters, make_filters(*model.engine, given));
     const std::lock_guard lock(model.engine->running);
     const auto begin = std::chrono::steady_clock::now();

@@ -32,11 +32,20 @@ std::uint64_t parameters(const WeightFile& file, std::string_view prefix) {
     return sum;
 }
 
-Json geometry(const WeightFile& file, const Sd1Config& config) {
+Json geometry(const WeightFile& file, const ModelConfig& config) {
     const UnetConfig& unet = config.unet;
     const VaeConfig& vae = config.vae;
-    const TextConfig& text = config.text;
+    Json text = Json::array();
+    for (const TextConfig& t : config.text)
+        text.push_back({{"summary", describe(t)},
+                        {"parameters", parameters(file, t.prefix)},
+                        {"width", t.width},
+                        {"layers", t.layers},
+                        {"heads", t.heads},
+                        {"vocabulary", t.vocabulary},
+                        {"positions", t.positions}});
     return {{"prediction", config.v_prediction ? "v" : "eps"},
+            {"zero_terminal_snr", config.zero_terminal_snr},
             {"unet",
              {{"summary", describe(unet)},
               {"parameters", parameters(file, kUnetPrefix)},
@@ -44,7 +53,9 @@ Json geometry(const WeightFile& file, const Sd1Config& config) {
               {"out_channels", unet.out_channels},
               {"model_channels", unet.model_channels},
               {"context_channels", unet.context_channels},
-              {"heads", unet.heads},
+              {"heads", unet.head_channels ? 0 : unet.heads},
+              {"head_channels", unet.head_channels},
+              {"vector_channels", unet.vector_channels},
               {"levels", unet.levels()}}},
             {"vae",
              {{"summary", describe(vae)},
@@ -53,20 +64,13 @@ Json geometry(const WeightFile& file, const Sd1Config& config) {
               {"latent_channels", vae.latent_channels},
               {"factor", vae.factor()},
               {"scaling_factor", vae.scaling_factor}}},
-            {"text",
-             {{"summary", describe(text)},
-              {"parameters", parameters(file, text.prefix)},
-              {"width", text.width},
-              {"layers", text.layers},
-              {"heads", text.heads},
-              {"vocabulary", text.vocabulary},
-              {"positions", text.positions}}}};
+            {"text", std::move(text)}};
 }
 
 /// A file of another family has no geometry; that it is one is worth a report, not an error.
 Result<Json> geometry_or_null(const WeightFile& file, Family family) {
-    if (family != Family::sd1) return Json(nullptr);
-    auto config = sd1_config(file);
+    if (!runs(family)) return Json(nullptr);
+    auto config = model_config(file);
     if (!config && config.error().code == Code::unsupported) return Json(nullptr);
     if (!config) return config.error();
     return geometry(file, *config);

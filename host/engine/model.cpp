@@ -31,6 +31,10 @@ Result<std::unique_ptr<pumice_model>> load(const std::shared_ptr<EngineState>& e
     options.memory_limit = values.memory_limit;
     options.vae_file = values.vae ? values.vae : "";
     options.text_encoder_file = values.text_encoder ? values.text_encoder : "";
+    if (int(values.prediction) < 0 || int(values.prediction) > PUMICE_PREDICTION_V_ZERO_SNR)
+        return Error{Code::invalid_argument,
+                     fmt::format("options.prediction is {}, which is none", int(values.prediction))};
+    options.prediction = static_cast<PredictionHint>(values.prediction);
     auto loaded = std::make_unique<pumice_model>();
     loaded->engine = engine;
     PUMICE_ASSIGN(loaded->model, Model::load(engine->device, engine->kernels, path, options));
@@ -81,6 +85,12 @@ pumice_status pumice_model_defaults(const pumice_model* model, pumice_request* r
         values.rng = PUMICE_RNG_TORCH_CPU;
         values.batch = 1;
         values.clip_skip = defaults.clip_skip;
+        const pumice::PictureSizes sizes;
+        values.original_width = values.original_height = values.crop_left = values.crop_top = 0;
+        values.target_width = values.target_height = 0;
+        values.aesthetic_score = sizes.aesthetic_score;
+        values.negative_aesthetic_score = sizes.negative_aesthetic_score;
+        values.refiner_switch = pumice::TextToImageRequest{}.refiner_switch;
         return pumice::abi::write_struct(values, request, "request");
     });
 }

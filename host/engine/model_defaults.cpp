@@ -1,5 +1,7 @@
 #include "engine/model_defaults.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -56,11 +58,16 @@ private:
 
 }  // namespace
 
-Result<ModelDefaults> model_defaults(const WeightFile& file, const Sd1Config& config, const std::string& file_name,
-                                     std::span<const std::string> samplers, std::span<const std::string> schedules) {
+Result<ModelDefaults> model_defaults(const WeightFile& file, const ModelConfig& config,
+                                     const std::string& file_name, std::span<const std::string> samplers,
+                                     std::span<const std::string> schedules) {
     ModelDefaults values;
     const std::uint32_t channels = config.unet.model_channels;
-    values.width = values.height = channels >= 320 ? 512 : channels >= 128 ? 256 : 128;
+    const bool xl = config.family == Family::sdxl || config.family == Family::sdxl_refiner;
+    const std::uint32_t full = xl ? 1024 : config.family == Family::sd2 && config.v_prediction ? 768 : 512;
+    values.width = values.height = channels >= 320 ? full : channels >= 128 ? 256 : 128;
+    const bool has_trailing = std::find(schedules.begin(), schedules.end(), "sgm_uniform") != schedules.end();
+    if (config.zero_terminal_snr && has_trailing) values.schedule = "sgm_uniform";
     const auto found = file.metadata().find("pumice.defaults");
     if (found == file.metadata().end()) return values;
 

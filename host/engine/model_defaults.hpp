@@ -20,10 +20,11 @@ struct ModelDefaults {
 /// The metadata `pumice.defaults` is a JSON object: {"width", "height", "steps", "cfg", "clip_skip", "sampler",
 /// "schedule"}, each optional, the names among those given here. Code::bad_format names file and key.
 ///
-/// Without it the size follows from the UNet's width: 512 for Stable Diffusion 1.5's 320 channels and more, 256 from
-/// 128 on, 128 below. A network is trained at one size and makes poor pictures far from it, and small ones learn small
+/// Without it the size follows from the family (XL's 1024, 768 for SD 2 with v prediction) and the UNet's width: 512 for
+/// Stable Diffusion 1.5's 320 channels and more, 256 from 128 on, 128 below. Models trained up to pure noise begin there:
+/// their schedule is sgm_uniform, whose time steps are trailing. A network is trained at one size and makes poor pictures far from it, and small ones learn small
 /// pictures.
-Result<ModelDefaults> model_defaults(const WeightFile&, const Sd1Config&, const std::string& file_name,
+Result<ModelDefaults> model_defaults(const WeightFile&, const ModelConfig&, const std::string& file_name,
                                      std::span<const std::string> samplers, std::span<const std::string> schedules);
 
 }  // namespace pumice

@@ -71,6 +71,7 @@ std::string infotext(const PictureInfo& info) {
         {"Model", info.model_name},
         {"Clip skip", info.clip_skip > 1 ? fmt::to_string(info.clip_skip) : ""},
         {"RNG", label(kGenerators, info.rng)}};
+    settings.insert(settings.end(), info.more.begin(), info.more.end());
     // Those of extensions, which the web UI keeps as it finds them.
     settings.emplace_back("Guidance", info.guidance);
     for (const auto& [name, value] : info.guidance_params) settings.emplace_back("Guidance " + name, value);

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+#include <utility>
+#include <vector>
 
 namespace pumice::host {
 
@@ -25,6 +27,8 @@ struct PictureInfo {
     std::string model_name;       ///< the file's name without its ending
     std::uint32_t clip_skip = 1;  ///< 1 is not written
     std::string rng;              ///< Pumice's name: "torch-cpu"
+    /// Settings beyond those, in the web UI's words: "Denoising strength".
+    std::vector<std::pair<std::string, std::string>> more = {};
     std::string version;          ///< "pumice 0.1.0"
 };
 

@@ -128,4 +128,24 @@ Expected<DecodedImage> read_png(const std::filesystem::path& file) {
     return decode_png(bytes, file.string());
 }
 
+std::vector<std::uint8_t> on_white(const DecodedImage& image) {
+    if (image.channels == 3) return image.pixels;
+    std::vector<std::uint8_t> rgb;
+    rgb.reserve(image.pixels.size() / 4 * 3);
+    for (std::size_t i = 0; i < image.pixels.size(); i += 4) {
+        const std::uint32_t alpha = image.pixels[i + 3];
+        for (std::size_t c = 0; c < 3; ++c)
+            rgb.push_back(static_cast<std::uint8_t>((image.pixels[i + c] * alpha + 255 * (255 - alpha) + 127) / 255));
+    }
+    return rgb;
+}
+
+std::vector<std::uint8_t> to_gray(std::span<const std::uint8_t> rgb) {
+    std::vector<std::uint8_t> gray(rgb.size() / 3);
+    for (std::size_t i = 0; i < gray.size(); ++i)
+        gray[i] = static_cast<std::uint8_t>(
+            (rgb[3 * i] * 19595u + rgb[3 * i + 1] * 38470u + rgb[3 * i + 2] * 7471u + 0x8000u) >> 16);
+    return gray;
+}
+
 }  // namespace pumice::host

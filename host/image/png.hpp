@@ -34,4 +34,9 @@ Expected<DecodedImage> decode_png(std::span<const std::uint8_t> bytes, const std
 /// PUMICE_NOT_FOUND, PUMICE_IO, and as above.
 Expected<DecodedImage> read_png(const std::filesystem::path& file);
 
+/// Its RGB over white.
+std::vector<std::uint8_t> on_white(const DecodedImage&);
+/// The luma of BT.601, as Pillow converts to "L".
+std::vector<std::uint8_t> to_gray(std::span<const std::uint8_t> rgb);
+
 }  // namespace pumice::host

@@ -83,14 +83,14 @@ Status PluginControl::open_model(const ControlModel& model) {
     const auto values = method_.values();
     const UnetConfig& unet = model.unet;
     const pumice_control_model call{sizeof(call),
-                                    unet.heads,
+                                    unet.head_channels ? 0 : unet.heads,
                                     model.path.c_str(),
                                     model.family.c_str(),
-                                    0,
-                                    unet.in_channels,
+                                    unet.head_channels,
+                                    unet.out_channels,
                                     unet.model_channels,
                                     unet.context_channels,
-                                    0,
+                                    unet.vector_channels,
                                     0,
                                     values.data()};
     session_.begin_run({});

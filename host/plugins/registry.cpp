@@ -285,7 +285,8 @@ Result<std::shared_ptr<Library>> Registry::library_of(std::size_t plugin) {
 }
 
 Result<std::unique_ptr<Sampler>> Registry::make_sampler(const std::string& sampler, const std::string& schedule,
-                                                        std::span<const std::string> params, Log log) {
+                                                        std::span<const std::string> params, Log log,
+                                                        const std::string& family) {
     const auto use = find(kSampler, sampler);
     if (!use)
         return Error{Code::not_found, fmt::format("no sampler is called \"{}\"; there are {}", sampler,
@@ -312,7 +313,8 @@ Result<std::unique_ptr<Sampler>> Registry::make_sampler(const std::string& sampl
     PUMICE_ASSIGN(scheduling.params, resolve_params(scheduling.method, "schedule", given));
     PUMICE_ASSIGN(sampling.library, library_of(use->plugin));
     PUMICE_ASSIGN(scheduling.library, library_of(levels->plugin));
-    return std::unique_ptr<Sampler>(new PluginSampler(std::move(sampling), std::move(scheduling), options_.family,
+    return std::unique_ptr<Sampler>(new PluginSampler(std::move(sampling), std::move(scheduling),
+                                                      family.empty() ? options_.family : family,
                                                       options_.state_folder, std::move(log)));
 }
 

@@ -79,9 +79,11 @@ public:
     Status set_enabled(const std::string& id, bool enabled);
 
     /// A sampler with its schedule and parameters ("sampler.eta=0.5"), for one request. Loads the library when it is
-    /// first needed. Code::not_found lists the names; Code::invalid_argument names the parameter; what loading gives.
+    /// first needed. `family` is the model's, of which a schedule may have levels of its own; empty: that of the options.
+    /// Code::not_found lists the names; Code::invalid_argument names the parameter; what loading gives.
     Result<std::unique_ptr<Sampler>> make_sampler(const std::string& sampler, const std::string& schedule,
-                                                  std::span<const std::string> params, Log log);
+                                                  std::span<const std::string> params, Log log,
+                                                  const std::string& family = {});
     /// A method of guidance with its parameters ("guidance.phi=0.7"), for one request. Errors as make_sampler.
     Result<std::unique_ptr<Guidance>> make_guidance(const std::string& guidance, std::span<const std::string> params,
                                                     Log log);

@@ -50,3 +50,16 @@ TEST_CASE("every time step goes to its sigma and back") {
     CHECK(table.t_to_sigma(-1) == table.t_to_sigma(0));
     CHECK(table.t_to_sigma(2000) == table.t_to_sigma(999));
 }
+
+TEST_CASE("the table of models trained up to pure noise") {
+    const SigmaTable table = SigmaTable::zero_terminal_snr(), usual = SigmaTable::scaled_linear();
+    CHECK(table.size() == 1000);
+    // The first level stays, the last is sqrt((1 - a) / a) of a = 4.8973451890853435e-08.
+    CHECK(table.sigma_min() == Approx(usual.sigma_min()).epsilon(1e-5));
+    CHECK(table.sigma_max() == Approx(4518.765).epsilon(1e-5));
+    for (std::uint32_t i = 0; i < table.size(); ++i) {
+        if (i > 0) REQUIRE(table.sigmas()[i] > table.sigmas()[i - 1]);
+        if (i > 0) REQUIRE(table.sigmas()[i] > usual.sigmas()[i]);
+    }
+    CHECK(table.sigma_to_t(table.sigma_max()) == 999);
+}

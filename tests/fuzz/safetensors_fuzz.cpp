@@ -68,6 +68,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!memory.write(data, size)) return 0;
     const auto file = WeightFile::open(memory.path);
     require(static_cast<bool>(file), "a file parses as its bytes do");
-    if (const auto config = sd1_config(*file); !config) check_message(config.error(), memory.path);
+    if (const auto config = model_config(*file); !config) check_message(config.error(), memory.path);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "catch.hpp"
 #include "host/checkpoint.hpp"
 #include "host/process.hpp"
+#include "image/png.hpp"
 #include "pumice/pumice.hpp"
 #include "temporary_folder.hpp"
 
@@ -320,4 +321,78 @@ TEST_CASE("devices lists what is there") {
     CHECK(all[0]["missing"] == "");
     CHECK(all[0]["limits"]["max_storage_buffer_range"].get<double>() >= 128 << 20);
     CHECK(all[0]["uuid"].get<std::string>().size() == 36);
+}
+
+TEST_CASE("a picture to begin with: outside of the mask it stays, and the text says how it was used") {
+    TemporaryFolder folder;
+    const auto in = [&](std::vector<std::string> more) {
+        return run({.arguments = generate(tiny_checkpoint(), std::move(more)),
+                    .environment = {{"PUMICE_VALIDATION", "1"}, {"HOME", folder.path().string()}},
+                    .folder = folder.path()});
+    };
+    // A picture and a mask that is white in its left half.
+    std::vector<std::uint8_t> rgb(3 * 64 * 64), mask(rgb.size(), 0);
+    for (std::size_t i = 0; i < rgb.size(); ++i) {
+        rgb[i] = static_cast<std::uint8_t>(i * 7 % 251);
+        if (i / 3 % 64 < 32) mask[i] = 255;
+    }
+    for (const auto& [name, pixels] : {std::pair{"init.png", &rgb}, std::pair{"mask.png", &mask}}) {
+        const auto png = pumice::host::encode_png({64, 64, *pixels, ""});
+        REQUIRE(png);
+        write_file(folder.path() / name, {png->begin(), png->end()});
+    }
+    const Finished made = in({"--init-image", "init.png", "--mask", "mask.png", "--mask-blur", "0", "--strength", "0.5",
+                              "--mask-fill", "noise", "--seed", "3", "-o", "out.png", "-q"});
+    INFO(made.err);
+    REQUIRE(made.status == 0);
+    const auto out = pumice::host::read_png((folder.path() / "out.png").string());
+    REQUIRE(out);
+    std::size_t changed = 0;
+    for (std::size_t i = 0; i < rgb.size(); ++i) {
+        if (mask[i] == 0) REQUIRE(out->rgb[i] == rgb[i]);
+        else if (out->rgb[i] != rgb[i]) ++changed;
+    }
+    CHECK(changed > rgb.size() / 4);
+    CHECK(read_file(folder.path() / "out.png")
+              .find("Denoising strength: 0.5, Mask blur: 0, Masked content: noise, Version") != std::string::npos);
+
+    // The size is the picture's; another picture gives another result.
+    const Finished whole = in({"--init-image", "init.png", "--seed", "3", "-o", "whole.png", "-q"});
+    REQUIRE(whole.status == 0);
+    CHECK(read_file(folder.path() / "whole.png") != read_file(folder.path() / "out.png"));
+
+    check_fails(in({"--init-image", "none.png", "-q"}), 3, "none.png: No such file or directory");
+    write_file(folder.path() / "bad.png", "GIF89a");
+    const Finished bad = in({"--init-image", "bad.png", "-q"});
+    CHECK(bad.status == 5);
+    CHECK(bad.err.find("pumice: bad.png: is no PNG that can be read") == 0);
+    check_fails(in({"--mask", "mask.png", "-q"}), 2, "--mask needs the picture that it lies on: --init-image FILE");
+}
+
+TEST_CASE("SD 2 and XL checkpoints make pictures, XL with another model to finish") {
+    TemporaryFolder folder;
+    const fs::path goldens = fs::path(PUMICE_TEST_DATA) / "goldens";
+    const fs::path xl = goldens / "sdxl" / "sdxl_tiny.safetensors";
+    for (const fs::path& model : {goldens / "sd2" / "sd2_tiny.safetensors", xl}) {
+        const Finished made = run({.arguments = generate(model, {"-q", "-o", model.stem().string() + ".png"}),
+                                   .environment = {{"PUMICE_VALIDATION", "1"}, {"HOME", folder.path().string()}},
+                                   .folder = folder.path()});
+        INFO(made.err);
+        CHECK(made.status == 0);
+    }
+    const auto xl_picture = [&](std::vector<std::string> more) {
+        more.insert(more.end(), {"-q", "--seed", "5", "-o", "out.png"});
+        const Finished made = run({.arguments = generate(xl, std::move(more)),
+                                   .environment = {{"PUMICE_VALIDATION", "1"}, {"HOME", folder.path().string()}},
+                                   .folder = folder.path()});
+        INFO(made.err);
+        REQUIRE(made.status == 0);
+        return read_file(folder.path() / "out.png");
+    };
+    const std::string plain = xl_picture({});
+    CHECK(plain != xl_picture({"--original-width", "512", "--crop-top", "100"}));
+    const std::string refined = xl_picture({"--refiner", xl.string(), "--refiner-switch", "0.5", "--prediction", "v"});
+    CHECK(refined.find("Refiner: sdxl_tiny [") != std::string::npos);
+    CHECK(refined.find("Refiner switch at: 0.5") != std::string::npos);
+    CHECK(refined != xl_picture({"--prediction", "v"}));
 }

@@ -201,3 +201,53 @@ TEST_CASE("random_normal agrees with the host's generator, also in later draws a
         check_close(t.floats(y), want, 2e-6, 0);
     }
 }
+
+TEST_CASE("slice_channels", "[ops]") {
+    struct Case {
+        Shape x;
+        std::uint32_t first, count;
+        Limits limits;
+    };
+    const Case cases[] = {{{2, 1, 77, 48}, 16, 16, {}},
+                          {{1, 5, 3, 8}, 0, 4, {}},
+                          {{3, 9, 7, 36}, 28, 8, {.binding_bytes = 8192}},
+                          {{1, 8, 8, 16}, 4, 12, {.workgroups = 2}}};
+    for (const DType type : {DType::f32, DType::f16})
+        for (const Case& c : cases) {
+            OperatorRun t(Precision::fp32, c.limits);
+            const auto x = stored(normal_values(c.x.elements(), 1), type);
+            const TensorId y = ops::slice_channels(t.graph, t.input(c.x, type, x), c.first, c.count);
+            CHECK(t.graph.shape(y) == Shape{c.x.n, c.x.h, c.x.w, c.count});
+            t.run({y});
+            std::vector<float> want;
+            for (std::uint64_t row = 0; row < c.x.rows(); ++row)
+                for (std::uint32_t k = 0; k < c.count; ++k) want.push_back(x[row * c.x.c + c.first + k]);
+            check_same_bits(t.floats(y), want);
+        }
+    for (const auto& [first, count] : {std::pair{2u, 4u}, {0u, 6u}, {12u, 8u}, {0u, 0u}}) {
+        OperatorRun t(Precision::fp32);
+        const TensorId x = t.input({1, 1, 1, 16}, DType::f32, std::vector<float>(16));
+        CHECK_FALSE(ops::slice_channels(t.graph, x, first, count));
+        REQUIRE(t.graph.error());
+        CHECK(t.graph.error()->message.find("channels from") != std::string::npos);
+    }
+}
+
+TEST_CASE("blend", "[ops]") {
+    for (const Limits& limits : {Limits{}, Limits{.binding_bytes = 8192}, Limits{.workgroups = 2}}) {
+        OperatorRun t(Precision::fp32, limits);
+        const Shape shape{2, 9, 7, 4};
+        const auto a = normal_values(shape.elements(), 1), b = normal_values(shape.elements(), 2);
+        std::vector<float> mask(shape.elements());
+        for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = static_cast<float>(i % 5) / 4;
+        const TensorId y = ops::blend(t.graph, t.input(shape, DType::f32, a), t.input(shape, DType::f32, b),
+                                      t.input(shape, DType::f32, mask));
+        t.run({y});
+        std::vector<float> want;
+        for (std::size_t i = 0; i < mask.size(); ++i) {
+            const float kept = a[i] * mask[i], made = b[i] * (1 - mask[i]);
+            want.push_back(kept + made);
+        }
+        check_same_bits(t.floats(y), want);
+    }
+}

@@ -23,7 +23,7 @@ WeightFile opened(const std::filesystem::path& path) {
 
 /// Every tensor that the geometry asks for is there, byte for byte.
 void check_same_model(const WeightFile& file, const WeightFile& tiny) {
-    const auto config = sd1_config(file), expected = sd1_config(tiny);
+    const auto config = model_config(file), expected = model_config(tiny);
     if (!config) FAIL(config.error().message);
     REQUIRE(expected);
     CHECK(*config == *expected);
@@ -75,7 +75,7 @@ TEST_CASE("a folder of diffusers is the single file it was made from", "[weights
     DiffusersFolder(kTiny, sharded).write(folder / "shards");
     const WeightFile shards = opened(folder / "shards");
     CHECK(shards.files().size() == 4);
-    const auto config = sd1_config(shards);
+    const auto config = model_config(shards);
     REQUIRE(config);
     CHECK(config->v_prediction);
 

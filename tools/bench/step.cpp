@@ -95,7 +95,7 @@ Result<Part> run_part(const Bench& bench, std::string name, WeightSet& weights, 
 
 Result<std::vector<Part>> run_parts(const Bench& bench, const StepOptions& what) {
     PUMICE_ASSIGN(const auto model, Model::load(bench.device, bench.kernels, what.model, {bench.precision, 0}));
-    const Sd1Config& config = model->config();
+    const ModelConfig& config = model->config();
     const std::uint32_t h = what.height / 8, w = what.width / 8, context = config.unet.context_channels;
     std::vector<Part> parts;
     std::set<KernelKey> compiled;
@@ -107,7 +107,7 @@ Result<std::vector<Part>> run_parts(const Bench& bench, const StepOptions& what)
         return {};
     };
     PUMICE_TRY(run("text encoder, 77 tokens", model->text_weights(), [&](Graph& g, Inputs& in) {
-        return text_encoder(g, model->text_weights(), in.integers(g, {1, 1, 77, 1}, 100), {.heads = config.text.heads});
+        return text_encoder(g, model->text_weights(), in.integers(g, {1, 1, 77, 1}, 100), config.text[0]);
     }));
     PUMICE_TRY(run(
         fmt::format("UNet, {}x{}, batch 2", what.width, what.height), model->unet_weights(), [&](Graph& g, Inputs& in) {

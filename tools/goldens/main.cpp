@@ -1,4 +1,5 @@
 // pumice_goldens DIR: holds the engine against numbers from independent reference implementations.
+#include <functional>
 #include <map>
 #include <string>
 
@@ -26,10 +27,13 @@ int main(int argc, char** argv) {
                                               : Precision::fp32;
 
     Suite suite(options);
-    const std::map<std::string, void (*)(Suite&)> sections{
+    const std::map<std::string, std::function<void(Suite&)>> sections{
         {"tokenizer", tokenizer_cases}, {"prompt", prompt_cases}, {"rng", rng_cases}, {"schedule", schedule_cases},
-        {"sampler", sampler_cases},     {"text", text_cases},     {"sd1", sd1_cases}, {"control", control_cases}, {"lora", lora_cases}, {"e2e", e2e_cases},
-        {"upscale", upscale_cases}};
+        {"sampler", sampler_cases}, {"text", text_cases}, {"control", control_cases}, {"lora", lora_cases}, {"e2e", e2e_cases},
+        {"upscale", upscale_cases},
+        {"sd1", [](Suite& s) { model_cases(s, "sd1"); }},
+        {"sd2", [](Suite& s) { model_cases(s, "sd2"); }},
+        {"sdxl", [](Suite& s) { model_cases(s, "sdxl"); }}};
     const std::string folder = options.only.substr(0, options.only.find('/'));
     for (const auto& [name, section] : sections)
         if (folder.empty() || folder == name) section(suite);

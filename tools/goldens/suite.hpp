@@ -96,7 +96,8 @@ void rng_cases(Suite&);
 void schedule_cases(Suite&);
 void sampler_cases(Suite&);
 void text_cases(Suite&);
-void sd1_cases(Suite&);
+/// "sd1", "sd2" or "sdxl": the networks of a family.
+void model_cases(Suite&, const std::string& family);
 void control_cases(Suite&);
 void lora_cases(Suite&);
 void e2e_cases(Suite&);

@@ -46,7 +46,7 @@ refused "40 channels" "$tool" --config odd.json -o x.safetensors
 echo '{' >broken.json
 refused "broken.json: is not valid JSON" "$tool" --config broken.json -o x.safetensors
 refused "dtype" "$tool" --dtype f8 -o x.safetensors
-refused "family" "$tool" --family sdxl -o x.safetensors
+refused "family" "$tool" --family sd3 -o x.safetensors
 if [ -e /dev/full ] && (ulimit -f 1) 2>/dev/null; then
   refused "File too large" sh -c "trap '' XFSZ; ulimit -f 64; exec '$tool' --config small.json -o x.safetensors"
 fi

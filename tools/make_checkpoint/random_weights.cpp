@@ -56,7 +56,8 @@ std::uint64_t fnv1a(std::string_view text) {
 
 double gain(std::string_view name) {
     for (const char* end : {".out_layers.3.weight", ".proj_out.weight", ".to_out.0.weight", ".ff.net.2.weight",
-                            ".conv2.weight", ".mlp.fc2.weight", ".out_proj.weight"})
+                            ".conv2.weight", ".mlp.fc2.weight", ".mlp.c_proj.weight",
+                            ".out_proj.weight"})
         if (name.ends_with(end)) return kBranchGain;
     for (const char* end : {"model.out.2.weight", "decoder.conv_out.weight"})
         if (name.ends_with(end)) return kOutputGain;
@@ -66,7 +67,7 @@ double gain(std::string_view name) {
 }  // namespace
 
 Distribution distribution(const TensorSpec& t) {
-    if (t.name.ends_with(".bias")) return {0, 0.02};
+    if (t.name.ends_with("bias")) return {0, 0.02};
     if (t.use == WeightUse::vector) return {1, 0.05};
     if (t.use == WeightUse::table) return {0, 0.05};
     double fan_in = 1;

@@ -107,9 +107,9 @@ Status write_tensor(PartialFile& file, const CheckpointRequest& request, const T
 }
 
 /// What was written is what was asked for.
-Status check(const std::filesystem::path& path, const Sd1Config& config) {
+Status check(const std::filesystem::path& path, const ModelConfig& config) {
     PUMICE_ASSIGN(const WeightFile file, WeightFile::open(path));
-    PUMICE_ASSIGN(const Sd1Config found, sd1_config(file));
+    PUMICE_ASSIGN(const ModelConfig found, model_config(file));
     if (found == config) return {};
     return Error{Code::internal, path.string() + ": the file does not have the geometry it was made from"};
 }

@@ -12,7 +12,7 @@
 namespace pumice {
 
 struct CheckpointRequest {
-    Sd1Config config;
+    ModelConfig config;
     std::string config_json;  ///< for the file's metadata (pumice.config); empty: none
     std::uint64_t seed = 0;
     DType dtype = DType::f16;  ///< f32, f16 or bf16

@@ -230,21 +230,29 @@ typedef enum pumice_precision {
     PUMICE_PRECISION_EXACT = 3 /* fp32 in a fixed order: the same bytes on every device and driver; slower */
 } pumice_precision;
 
+typedef enum pumice_prediction {
+    PUMICE_PREDICTION_AUTO = 0, /* what the file says, or its weights show */
+    PUMICE_PREDICTION_EPS = 1,  /* the noise */
+    PUMICE_PREDICTION_V = 2,
+    PUMICE_PREDICTION_V_ZERO_SNR = 3 /* v, trained up to pure noise */
+} pumice_prediction;
+
 typedef struct pumice_model_options {
     size_t struct_size;
     pumice_precision precision;
     uint64_t memory_limit; /* bytes of device memory for weights and activations; 0: what the device has free */
     const char* vae;          /* a file with the autoencoder to use instead of the model's, or NULL */
     const char* text_encoder; /* likewise the text encoder */
+    pumice_prediction prediction; /* what the UNet was trained to give */
 } pumice_model_options;
 #define PUMICE_MODEL_OPTIONS_INIT \
-    { sizeof(pumice_model_options), PUMICE_PRECISION_AUTO, 0, NULL, NULL }
+    { sizeof(pumice_model_options), PUMICE_PRECISION_AUTO, 0, NULL, NULL, PUMICE_PREDICTION_AUTO }
 
-/* Opens and checks a Stable Diffusion 1.x checkpoint: a single file (safetensors, PyTorch's .ckpt, GGUF), an index of
- * shards, or a folder as diffusers saves it; what it is shows in its bytes, not in its name. Nothing of a PyTorch file
- * is run. Files are mapped, and weights go to the device when a request first needs them; they must not change while
- * the model lives. A vocab.json and merges.txt beside the file, or in the folder's tokenizer/, replace the tokenizer
- * that is built in. options may be NULL. PUMICE_NOT_FOUND, PUMICE_IO,
+/* Opens and checks a checkpoint of Stable Diffusion 1, 2, XL or XL's refiner: a single file (safetensors, PyTorch's .ckpt,
+ * GGUF), an index of shards, or a folder as diffusers saves it; what it is shows in its bytes, not in its name. Nothing of
+ * a PyTorch file is run. Files are mapped, and weights go to the device when a request first needs them; they must not
+ * change while the model lives. A vocab.json and merges.txt beside the file, or in the folder's tokenizer/, replace the
+ * tokenizer that is built in. options may be NULL. PUMICE_NOT_FOUND, PUMICE_IO,
  * PUMICE_BAD_FORMAT (damaged; names the tensor), PUMICE_UNSUPPORTED (another family). */
 PUMICE_API pumice_status pumice_model_load(pumice_engine* engine, const char* path, const pumice_model_options* options,
                                            pumice_model** model, pumice_error* error);
@@ -322,6 +330,32 @@ typedef struct pumice_control {
 #define PUMICE_CONTROL_INIT \
     { sizeof(pumice_control), NULL, NULL, NULL, 0, 0, NULL, 1, 0, 1, PUMICE_CONTROL_BALANCED, PUMICE_RESIZE_CROP }
 
+/* What the network begins with where the mask is. */
+typedef enum pumice_mask_fill {
+    PUMICE_MASK_ORIGINAL = 0, /* what is there */
+    PUMICE_MASK_FILL = 1,     /* the colours around it */
+    PUMICE_MASK_NOISE = 2,    /* noise in the latent */
+    PUMICE_MASK_NOTHING = 3   /* zeros in the latent */
+} pumice_mask_fill;
+
+/* A picture to begin with. */
+typedef struct pumice_init_picture {
+    size_t struct_size;
+    uint32_t width, height; /* pixels, any */
+    const uint8_t* rgb;     /* 3 bytes a pixel, row by row from the top, no padding */
+    uint32_t mask_width, mask_height;
+    const uint8_t* mask;   /* 1 byte a pixel: 255 is painted anew, 0 is kept as it is; NULL: all is painted anew */
+    float strength;        /* 0...1: how much of the steps is done; 0 keeps the picture */
+    pumice_resize_mode resize;  /* how it comes to the request's size */
+    float mask_blur;       /* pixels, 0...64 */
+    pumice_mask_fill fill;
+    int32_t only_masked;   /* 1: what lies around the mask is painted at the request's size, and laid back */
+    uint32_t mask_padding; /* pixels around it, 0...4096 */
+    float image_guidance_scale; /* 0...100; of models that edit pictures: how closely to follow it */
+} pumice_init_picture;
+#define PUMICE_INIT_PICTURE_INIT \
+    { sizeof(pumice_init_picture), 0, 0, NULL, 0, 0, NULL, 0.75f, PUMICE_RESIZE_STRETCH, 4, PUMICE_MASK_ORIGINAL, 0, 32, 1.5f }
+
 /* A LoRA or LyCORIS to merge into the model, for one request. */
 typedef struct pumice_adapter {
     size_t struct_size;
@@ -362,6 +396,15 @@ typedef struct pumice_request {
     const char* guidance;
     const pumice_control* const* controls; /* pictures to follow, at most 16 */
     size_t control_count;
+    /* NULL: from noise alone. With a mask outside of which it is kept; the result has its size when only_masked is set. */
+    const pumice_init_picture* picture;
+    /* What SD XL is told of the picture, in pixels; 0: the request's size. Cropped from where, of an original how large. */
+    uint32_t original_width, original_height, crop_left, crop_top, target_width, target_height;
+    float aesthetic_score, negative_aesthetic_score; /* what SD XL's refiner is told */
+    /* A model of the same engine that takes over where the model's time that is gone exceeds refiner_switch, 0...1 of the
+     * way from pure noise. NULL: none. */
+    pumice_model* refiner;
+    float refiner_switch;
     /* Adapters, before those that the prompt names. They are in the weights while the request runs and as long as the
      * next ones ask for the same; then the model is what it was, to the bit. */
     const pumice_adapter* const* adapters;
@@ -373,7 +416,7 @@ typedef struct pumice_request {
 #define PUMICE_REQUEST_INIT                                                                                              \
     {                                                                                                                    \
         sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL, NULL, \
-            0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0                                                                  \
+            0, NULL, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, NULL, 0, NULL, 0                           \
     }
 
 /* Fills in what suits the model: size, steps, guidance, sampler, schedule, ...; prompts, callbacks and seed are left as

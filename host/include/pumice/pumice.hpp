@@ -293,6 +293,42 @@ private:
     detail::Handle<pumice_cancel> handle_;
 };
 
+/// The fields of pumice_init_picture, where they are described.
+struct Picture {
+    std::uint32_t width = 0, height = 0;
+    std::vector<std::uint8_t> rgb = {};
+    std::uint32_t mask_width = 0, mask_height = 0;
+    std::vector<std::uint8_t> mask = {};  ///< empty: all is painted anew
+    float strength = 0.75f;
+    pumice_resize_mode resize = PUMICE_RESIZE_STRETCH;
+    float mask_blur = 4;
+    pumice_mask_fill fill = PUMICE_MASK_ORIGINAL;
+    bool only_masked = false;
+    std::uint32_t mask_padding = 32;
+    float image_guidance_scale = 1.5f;
+
+    /// Points into this.
+    pumice_init_picture view() const {
+        pumice_init_picture p = PUMICE_INIT_PICTURE_INIT;
+        p.width = width;
+        p.height = height;
+        p.rgb = rgb.data();
+        p.mask_width = mask_width;
+        p.mask_height = mask_height;
+        p.mask = mask.empty() ? nullptr : mask.data();
+        p.strength = strength;
+        p.resize = resize;
+        p.mask_blur = mask_blur;
+        p.fill = fill;
+        p.only_masked = only_masked ? 1 : 0;
+        p.mask_padding = mask_padding;
+        p.image_guidance_scale = image_guidance_scale;
+        return p;
+    }
+};
+
+class Model;
+
 /// The fields of pumice_request, where they are described. Model::defaults gives one that suits a model.
 /// See pumice_control.
 struct Control {
@@ -326,6 +362,12 @@ struct Request {
     std::string guidance = {};                    ///< empty: plain
     std::vector<Control> controls = {};
     std::vector<std::string> filters = {};        ///< image filters, one after the other
+    std::optional<Picture> picture = {};
+    std::uint32_t original_width = 0, original_height = 0, crop_left = 0, crop_top = 0;
+    std::uint32_t target_width = 0, target_height = 0;
+    float aesthetic_score = 6, negative_aesthetic_score = 2.5f;
+    const Model* refiner = nullptr;
+    float refiner_switch = 0.8f;
     std::vector<Adapter> adapters = {};
     std::vector<std::string> adapter_folders = {};  ///< of `<lora:…>` in the prompt
 };
@@ -426,6 +468,21 @@ public:
         for (const std::string& filter : request.filters) filters.push_back(filter.c_str());
         values.filters = filters.data();
         values.filter_count = filters.size();
+        pumice_init_picture picture = PUMICE_INIT_PICTURE_INIT;
+        if (request.picture) {
+            picture = request.picture->view();
+            values.picture = &picture;
+        }
+        values.original_width = request.original_width;
+        values.original_height = request.original_height;
+        values.crop_left = request.crop_left;
+        values.crop_top = request.crop_top;
+        values.target_width = request.target_width;
+        values.target_height = request.target_height;
+        values.aesthetic_score = request.aesthetic_score;
+        values.negative_aesthetic_score = request.negative_aesthetic_score;
+        if (request.refiner) values.refiner = request.refiner->handle();
+        values.refiner_switch = request.refiner_switch;
         std::vector<pumice_adapter> adapters;
         for (const Adapter& a : request.adapters)
             adapters.push_back({sizeof(pumice_adapter), a.file.c_str(), a.text_weight, a.unet_weight});

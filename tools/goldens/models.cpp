@@ -22,7 +22,7 @@ struct Case {
     Suite& suite;
     Model& model;
     std::shared_ptr<KernelCache> kernels;
-    std::string name;  ///< "sd1/unet_0"
+    std::string name;  ///< "sdxl/unet_0"
 
     Result<Npy<float>> npy(const std::string& what) const { return suite.npy(name + "." + what + ".npy"); }
     bool has(const std::string& what) const { return suite.exists(name + "." + what + ".npy"); }
@@ -40,9 +40,14 @@ Status unet_case(const Case& c) {
     const Shape context_shape{n, 1, static_cast<std::uint32_t>(context.shape[1]),
                               static_cast<std::uint32_t>(context.shape[2])};
     const std::vector<float> latent = nhwc(x);
-    const UnetInputs inputs{ops::cast(g, network.input(nhwc_shape(x), latent), g.activation()),
-                            network.input({1, 1, 1, n}, t.data),
-                            ops::cast(g, network.input(context_shape, context.data), g.activation())};
+    UnetInputs inputs{.x = ops::cast(g, network.input(nhwc_shape(x), latent), g.activation()),
+                      .timesteps = network.input({1, 1, 1, n}, t.data),
+                      .context = ops::cast(g, network.input(context_shape, context.data), g.activation()),
+                      .head_channels = c.model.config().unet.head_channels};
+    if (c.has("y")) {
+        PUMICE_ASSIGN(const auto y, c.npy("y"));
+        inputs.vector = network.input({n, 1, 1, static_cast<std::uint32_t>(y.shape[1])}, y.data);
+    }
     std::vector<TensorId> outputs;
     std::map<std::string, TensorId> dumps;
     const auto hook = [&](const std::string& block, TensorId id) {
@@ -105,9 +110,10 @@ Status encode_case(const Case& c) {
     const std::span got_mean = std::span(moments).first(half);
     std::vector<float> got_logvar(moments.begin() + static_cast<std::ptrdiff_t>(half), moments.end());
     std::vector<float> got_sample(half);
+    const auto scale = static_cast<float>(c.model.config().vae.scaling_factor);
     for (std::size_t i = 0; i < half; ++i) {
         got_logvar[i] = std::clamp(got_logvar[i], -30.0f, 20.0f);
-        got_sample[i] = (got_mean[i] + std::exp(0.5f * got_logvar[i]) * noise.data[i]) * 0.18215f;
+        got_sample[i] = (got_mean[i] + std::exp(0.5f * got_logvar[i]) * noise.data[i]) * scale;
     }
     c.suite.compare_network(c.name + ".mean", got_mean, mean.data);
     c.suite.compare_network(c.name + ".logvar", got_logvar, logvar.data);
@@ -115,19 +121,20 @@ Status encode_case(const Case& c) {
     return {};
 }
 
-Status all_cases(Suite& suite) {
+Status all_cases(Suite& suite, const std::string& family) {
+    const std::string folder = family + "/";
     PUMICE_ASSIGN(const auto device, suite.device());
     PUMICE_ASSIGN(const auto kernels, suite.kernels());
-    PUMICE_ASSIGN(const auto model, Model::load(device, kernels, suite.path("sd1/sd1_tiny.safetensors"),
+    PUMICE_ASSIGN(const auto model, Model::load(device, kernels, suite.path(folder + family + "_tiny.safetensors"),
                                                 {.precision = suite.options().precision}));
-    suite.helper("sd1/sd1_tiny");
-    suite.helper("sd1/sd1_config");
-    for (int i = 0; suite.exists("sd1/unet_" + std::to_string(i) + ".x.npy"); ++i) {
-        const Case c{suite, *model, kernels, "sd1/unet_" + std::to_string(i)};
+    suite.helper(folder + family + "_tiny");
+    suite.helper(folder + family + "_config");
+    for (int i = 0; suite.exists(folder + "unet_" + std::to_string(i) + ".x.npy"); ++i) {
+        const Case c{suite, *model, kernels, folder + "unet_" + std::to_string(i)};
         if (suite.wanted(c.name)) suite.run(c.name, [&] { return unet_case(c); });
     }
-    for (int i = 0; suite.exists("sd1/vae_" + std::to_string(i) + ".z.npy"); ++i) {
-        const Case c{suite, *model, kernels, "sd1/vae_" + std::to_string(i)};
+    for (int i = 0; suite.exists(folder + "vae_" + std::to_string(i) + ".z.npy"); ++i) {
+        const Case c{suite, *model, kernels, folder + "vae_" + std::to_string(i)};
         if (!suite.wanted(c.name)) continue;
         suite.run(c.name + ".dec", [&] { return decode_case(c); });
         suite.run(c.name + ".mean", [&] { return encode_case(c); });
@@ -137,8 +144,9 @@ Status all_cases(Suite& suite) {
 
 }  // namespace
 
-void sd1_cases(Suite& suite) {
-    suite.run("sd1", [&] { return all_cases(suite); });
+void model_cases(Suite& suite, const std::string& family) {
+    if (suite.exists(family + "/" + family + "_tiny.safetensors"))
+        suite.run(family, [&] { return all_cases(suite, family); });
 }
 
 }  // namespace pumice::goldens

@@ -1,0 +1,70 @@
+#!/bin/sh
+# Runs make_checkpoint ($1) and pumice ($2) on a tiny random checkpoint of every family and way of working that a file may
+# be made for: each is recognized by its tensors and makes a picture.
+set -eu
+make=$1
+pumice=$2
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+export HOME="$folder" PUMICE_VALIDATION=1
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+# checkpoint NAME KIND UNET TEXT: UNET and TEXT are what the geometry has beyond what all have.
+checkpoint() {
+  cat >"$1.json" <<END
+{"kind": "$2",
+ "unet": {"model_channels": 32, "channel_mult": [1, 2], "num_res_blocks": 1, "attention_resolutions": [2], $3},
+ "vae": {"ch": 32, "ch_mult": [1, 1, 1, 1], "num_res_blocks": 1}, $4}
+END
+  "$make" --config "$1.json" --seed 1 -o "$1.safetensors" >/dev/null
+  "$pumice" models inspect "$1.safetensors" >"$1.txt"
+  grep -q "$5" "$1.txt" || fail "$1 is not recognized: $(cat "$1.txt")"
+}
+# picture NAME OPTIONS…: makes NAME.png
+picture() {
+  name=$1
+  shift
+  "$pumice" generate -q -p "a boat" -n fog -W 64 -H 64 --steps 2 --seed 1 --precision fp32 -o "$name.png" "$@" \
+    >/dev/null || fail "$name"
+}
+# same A B: whether two pictures have the same pixels, whatever their texts say.
+same() {
+  for each in "$1" "$2"; do
+    [ -f "$each.pixels.png" ] || "$pumice" preprocess invert "$each.png" -q -o "$each.pixels.png" >/dev/null || fail "$each"
+  done
+  cmp -s "$1.pixels.png" "$2.pixels.png"
+}
+text='"text": {"width": 32, "layers": 2, "heads": 2}'
+xl='"text_l": {"width": 32, "layers": 2, "heads": 2}, "text_g": {"width": 32, "layers": 2, "heads": 2}'
+
+checkpoint sd1 sd1 '"num_heads": 4, "context_dim": 32' "$text" 'Stable Diffusion 1.x$'
+checkpoint inpainting sd1 '"num_heads": 4, "context_dim": 32, "in_channels": 9' "$text" '1.x inpainting$'
+checkpoint edit sd1 '"num_heads": 4, "context_dim": 32, "in_channels": 8' "$text" 'InstructPix2Pix$'
+checkpoint sd2 sd2 '"num_head_channels": 16, "context_dim": 32' "$text" 'Stable Diffusion 2.x$'
+checkpoint xl sdxl '"num_head_channels": 16, "context_dim": 64, "adm_in_channels": 1568' "$xl" 'Stable Diffusion XL$'
+checkpoint refiner sdxl_refiner '"num_head_channels": 16, "context_dim": 32, "adm_in_channels": 1312' \
+  '"text_g": {"width": 32, "layers": 2, "heads": 2}' 'XL refiner$'
+
+picture plain -m sd1.safetensors
+picture inpainting -m inpainting.safetensors
+picture inpainted -m inpainting.safetensors --init-image plain.png --mask inpainting.png --mask-fill noise
+same inpainting inpainted && fail "an inpainting model does not see the picture"
+picture edited -m edit.safetensors --init-image plain.png
+picture edited-less -m edit.safetensors --init-image plain.png --image-cfg 3
+same edited edited-less && fail "--image-cfg does nothing"
+"$pumice" generate -q -p "a boat" -m edit.safetensors -o none.png 2>edit.txt && fail "editing without a picture"
+grep -q "edits pictures: give it one" edit.txt || fail "$(cat edit.txt)"
+picture sd2 -m sd2.safetensors
+picture sd2-v -m sd2.safetensors --prediction v
+picture sd2-zero -m sd2.safetensors --prediction v-zero-snr --schedule sgm_uniform
+same sd2 sd2-v && fail "--prediction does nothing"
+picture xl -m xl.safetensors
+picture refined -m xl.safetensors --refiner refiner.safetensors --refiner-switch 0.3
+same xl refined && fail "the refiner does nothing"
+picture scored -m xl.safetensors --refiner refiner.safetensors --refiner-switch 0.3 --aesthetic-score 1
+same scored refined && fail "--aesthetic-score does nothing"
+echo "families: all of them make pictures"
