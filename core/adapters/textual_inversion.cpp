@@ -22,8 +22,8 @@ Result<EmbeddingVectors> vectors(const WeightFile& file, const StoredTensor& t) 
     read_f32(t, 0, found.values);
     for (const float value : found.values)
         if (!std::isfinite(value))
-            return Error{Code::bad_format, fmt::format("{}: tensor '{}' has values that are no numbers", file.path(),
-                                                       printable(t.name))};
+            return Error{Code::bad_format,
+                         fmt::format("{}: tensor '{}' has values that are no numbers", file.path(), printable(t.name))};
     return found;
 }
 
@@ -45,9 +45,10 @@ Result<TextualInversion> TextualInversion::open(const std::filesystem::path& pat
     const StoredTensor* const g = file.find("clip_g");
     const StoredTensor* const first = l || g ? l : word(file);
     if (!first && !g)
-        return Error{Code::bad_format, fmt::format("{}: no embedding: {} tensors, none of them emb_params, string_to_param, "
-                                                   "clip_l or clip_g",
-                                                   file.path(), file.tensors().size())};
+        return Error{Code::bad_format,
+                     fmt::format("{}: no embedding: {} tensors, none of them emb_params, string_to_param, "
+                                 "clip_l or clip_g",
+                                 file.path(), file.tensors().size())};
     if (first) {
         PUMICE_ASSIGN(made.first, vectors(file, *first));
     }

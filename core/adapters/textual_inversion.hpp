@@ -18,15 +18,16 @@ struct EmbeddingVectors {
     std::vector<float> values;
 };
 
-/// What a file of embeddings has. Layouts: AUTOMATIC1111's .pt (string_to_param "*", modules/textual_inversion there) and
-/// kohya's .safetensors (emb_params); diffusers' single tensor under the name of its word; SD XL's clip_l and clip_g.
+/// What a file of embeddings has. Layouts: AUTOMATIC1111's .pt (string_to_param "*", modules/textual_inversion there)
+/// and kohya's .safetensors (emb_params); diffusers' single tensor under the name of its word; SD XL's clip_l and
+/// clip_g.
 struct TextualInversion {
     std::string file;
     EmbeddingVectors first;   ///< of SD 1's or 2's text encoder, or XL's first (clip_l)
     EmbeddingVectors second;  ///< of XL's second (clip_g); empty in others
 
-    /// Errors are one line that names the file: WeightFile::open's, and Code::bad_format for one that has no vectors, or
-    /// more than 75.
+    /// Errors are one line that names the file: WeightFile::open's, and Code::bad_format for one that has no vectors,
+    /// or more than 75.
     static Result<TextualInversion> open(const std::filesystem::path&);
     std::uint32_t count() const { return first.count > 0 ? first.count : second.count; }
     bool for_xl() const { return second.count > 0; }

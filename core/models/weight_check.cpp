@@ -37,7 +37,7 @@ Result<WeightCheck> check_weights(const WeightFile& file, const OnWritten& on_re
         if (found.nans + found.infinities > 0) check.not_finite.push_back(std::move(found));
     }
     if (recognize(file) == Family::sd1)
-        if (const auto config = sd1_config(file); !config && config.error().code == Code::bad_format) {
+        if (const auto config = model_config(file); !config && config.error().code == Code::bad_format) {
             check.incomplete = config.error().message;
             if (const std::string where = file.path() + ": "; check.incomplete.starts_with(where))
                 check.incomplete.erase(0, where.size());

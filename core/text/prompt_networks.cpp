@@ -37,7 +37,8 @@ Result<std::optional<PromptNetwork>> network(std::string_view inside) {
         const std::size_t end = std::min(rest.find(':'), rest.size());
         std::string_view item = rest.substr(0, end);
         const std::size_t equals = item.find('=');
-        const std::string_view key = position > 0 && equals != std::string_view::npos ? trimmed(item.substr(0, equals)) : "";
+        const std::string_view key =
+            position > 0 && equals != std::string_view::npos ? trimmed(item.substr(0, equals)) : "";
         if (!key.empty()) item = item.substr(equals + 1);
         if (position == 0) {
             found.name = std::string(item);

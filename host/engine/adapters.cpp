@@ -27,9 +27,8 @@ bool is_weight_file(const fs::path& file) {
 std::vector<fs::path> weight_files(const std::string& folder) {
     std::vector<fs::path> files;
     std::error_code error;
-    fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied |
-                                                    fs::directory_options::follow_directory_symlink,
-                                        error);
+    fs::recursive_directory_iterator it(
+        folder, fs::directory_options::skip_permission_denied | fs::directory_options::follow_directory_symlink, error);
     for (std::size_t seen = 0; !error && it != fs::recursive_directory_iterator() && seen < kMostFiles; ++seen) {
         if (it.depth() > 8) it.disable_recursion_pending();
         std::error_code ignored;
@@ -65,7 +64,8 @@ struct Wanted {
 Status check_strength(const Wanted& w) {
     for (const float strength : {w.text, w.unet})
         if (!(std::abs(strength) <= 1000))
-            return Error{Code::invalid_argument, fmt::format("adapter {}: weight {}, use -1000 to 1000", w.name, strength)};
+            return Error{Code::invalid_argument,
+                         fmt::format("adapter {}: weight {}, use -1000 to 1000", w.name, strength)};
     return {};
 }
 
@@ -79,7 +79,8 @@ Result<std::vector<Wanted>> wanted_adapters(const pumice_request& given, const s
         if (file.empty()) return Error{Code::invalid_argument, "an adapter has no file"};
         all.push_back({file.stem().string(), file, a.text_weight, a.unet_weight});
     }
-    PUMICE_ASSIGN(const auto folders, abi::read_texts(given.adapter_folders, given.adapter_folder_count, "adapter_folders"));
+    PUMICE_ASSIGN(const auto folders,
+                  abi::read_texts(given.adapter_folders, given.adapter_folder_count, "adapter_folders"));
     for (const PromptNetwork& n : named) {
         if (n.kind != "lora")
             return Error{Code::unsupported,
@@ -106,14 +107,15 @@ std::optional<fs::path> find_by_name(const std::string& name, const std::vector<
 
 Error not_found_by_name(const char* what, const std::string& name, const std::vector<std::string>& folders) {
     if (folders.empty())
-        return {Code::not_found, fmt::format("there is no {} '{}': no folder to look in is set", what, printable(name))};
+        return {Code::not_found,
+                fmt::format("there is no {} '{}': no folder to look in is set", what, printable(name))};
     std::vector<std::string> stems;
     for (const std::string& folder : folders)
         for (const fs::path& file : weight_files(folder))
             if (stems.size() < 5) stems.push_back(printable(file.stem().string()));
-    return {Code::not_found, fmt::format("there is no {} '{}' in {}{}{}", what, printable(name), fmt::join(folders, ", "),
-                                         stems.empty() ? ", which have no weights at all" : "; there are ",
-                                         fmt::join(stems, ", "))};
+    return {Code::not_found,
+            fmt::format("there is no {} '{}' in {}{}{}", what, printable(name), fmt::join(folders, ", "),
+                        stems.empty() ? ", which have no weights at all" : "; there are ", fmt::join(stems, ", "))};
 }
 
 Result<const AdapterShelf::Book*> AdapterShelf::take(const fs::path& path, Model& model) {

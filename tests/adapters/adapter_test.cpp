@@ -23,7 +23,8 @@ std::vector<float> numbers(std::size_t n) {
     return values;
 }
 
-FileBuilder& low_rank(FileBuilder& file, const std::string& module, std::uint64_t n, std::uint64_t k, std::uint64_t rank) {
+FileBuilder& low_rank(FileBuilder& file, const std::string& module, std::uint64_t n, std::uint64_t k,
+                      std::uint64_t rank) {
     file.add(module + ".lora_up.weight", "F32", {n, rank}, numbers(n * rank));
     return file.add(module + ".lora_down.weight", "F32", {rank, k}, numbers(rank * k));
 }
@@ -138,7 +139,8 @@ TEST_CASE("alpha over rank is the factor, and strengths go to networks") {
 
 TEST_CASE("IA3 scales rows or input channels") {
     FileBuilder file;
-    file.add(kModule + ".weight", "F32", {32}, numbers(32)).add(kModule + ".on_input", "BOOL", {}, std::string("\1", 1));
+    file.add(kModule + ".weight", "F32", {32}, numbers(32))
+        .add(kModule + ".on_input", "BOOL", {}, std::string("\1", 1));
     const Opened opened(file);
     REQUIRE(opened.adapter);
     const auto patch = weight_patch((*opened.adapter)->modules().front(), true);
@@ -155,8 +157,9 @@ TEST_CASE("tensors without a place are counted and the first is named") {
     REQUIRE(opened.adapter);
     CHECK((*opened.adapter)->left_out() == 3);
     const std::string warning = (*opened.adapter)->warning();
-    CHECK(warning.ends_with("a.safetensors: 3 of 5 tensors belong to nothing of the model and are left out, "
-                            "'lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_down.weight' the first"));
+    CHECK(
+        warning.ends_with("a.safetensors: 3 of 5 tensors belong to nothing of the model and are left out, "
+                          "'lora_te2_text_model_encoder_layers_0_mlp_fc1.lora_down.weight' the first"));
 }
 
 TEST_CASE("an adapter that does not fit is refused, with the reason") {
@@ -165,19 +168,24 @@ TEST_CASE("an adapter that does not fit is refused, with the reason") {
           "tensor '" + kModule +
               ".lora_down.weight' has shape [2, 40], but 32 columns, for "
               "'model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q.weight' is needed");
-    CHECK(Opened(low_rank(rows, kModule, 24, 32, 2)).message().starts_with("tensor '" + kModule + ".lora_up.weight' has "
-                                                                           "shape [24, 2], but [32, 2]"));
+    CHECK(Opened(low_rank(rows, kModule, 24, 32, 2))
+              .message()
+              .starts_with("tensor '" + kModule +
+                           ".lora_up.weight' has "
+                           "shape [24, 2], but [32, 2]"));
     alone.add(kModule + ".lora_up.weight", "F32", {32, 2}, numbers(64));
     CHECK(Opened(alone).message() == "tensor '" + kModule + ".lora_up.weight' has no lora_down beside it");
     CHECK(Opened(alone).code() == Code::bad_format);
     none.add("conv.weight", "F32", {2}, numbers(2));
-    CHECK(Opened(none).message() == "none of its 1 tensors belongs to the model, 'conv.weight' the first: no adapter, or "
-                                    "made for another kind of model");
+    CHECK(Opened(none).message() ==
+          "none of its 1 tensors belongs to the model, 'conv.weight' the first: no adapter, or "
+          "made for another kind of model");
     CHECK(Opened(none).code() == Code::unsupported);
     low_rank(alpha, kModule, 32, 32, 2).add(kModule + ".alpha", "F32", {2}, numbers(2));
     CHECK(Opened(alpha).message() == "tensor '" + kModule + ".alpha' has shape [2], but one number is needed");
     low_rank(twice, kModule, 32, 32, 2)
-        .add("unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight", "F32", {2, 32}, numbers(64));
+        .add("unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight", "F32", {2, 32},
+             numbers(64));
     CHECK(Opened(twice).message().ends_with("says again what another one says"));
     low_rank(table, "lora_te_text_model_embeddings_position_embedding", 77, 16, 2);
     CHECK(Opened(table).code() == Code::unsupported);

@@ -15,9 +15,11 @@ struct Reference {
     std::vector<float> w;
     std::uint32_t m;
 
-    double product(std::uint32_t left, std::uint32_t right, std::uint32_t rank, std::uint32_t row, std::uint32_t col) const {
+    double product(std::uint32_t left, std::uint32_t right, std::uint32_t rank, std::uint32_t row,
+                   std::uint32_t col) const {
         double sum = 0;
-        for (std::uint32_t i = 0; i < rank; ++i) sum += double(f[left + row * rank + i]) * double(f[right + i * m + col]);
+        for (std::uint32_t i = 0; i < rank; ++i)
+            sum += double(f[left + row * rank + i]) * double(f[right + i * m + col]);
         return sum;
     }
     double delta(std::uint32_t row, std::uint32_t col) const {
@@ -102,13 +104,30 @@ void check(ops::MergeChange c, std::uint32_t n, std::uint32_t k, const Limits& l
 
 TEST_CASE("merge changes a weight as its formulas say", "[merge]") {
     for (const Magnitudes magnitudes : {Magnitudes::none, Magnitudes::rows, Magnitudes::channels}) {
-        check({.kind = Kind::low_rank, .magnitudes = magnitudes, .rows = 13, .taps = 1, .rank = 3, .factor = 0.5f,
+        check({.kind = Kind::low_rank,
+               .magnitudes = magnitudes,
+               .rows = 13,
+               .taps = 1,
+               .rank = 3,
+               .factor = 0.5f,
                .strength = 0.7f},
               13, 9, {});
-        check({.kind = Kind::hadamard, .magnitudes = magnitudes, .rows = 8, .taps = 9, .rank = 2, .rank2 = 3, .factor = -1,
+        check({.kind = Kind::hadamard,
+               .magnitudes = magnitudes,
+               .rows = 8,
+               .taps = 9,
+               .rank = 2,
+               .rank2 = 3,
+               .factor = -1,
                .strength = -0.4f},
               8, 5, {});
-        check({.kind = Kind::kronecker, .magnitudes = magnitudes, .rows = 12, .taps = 9, .rank = 2, .rank2 = 3, .b_rows = 4,
+        check({.kind = Kind::kronecker,
+               .magnitudes = magnitudes,
+               .rows = 12,
+               .taps = 9,
+               .rank = 2,
+               .rank2 = 3,
+               .b_rows = 4,
                .strength = 2},
               12, 6, {});
     }
@@ -126,8 +145,9 @@ TEST_CASE("merge refuses what does not fit", "[merge]") {
     const TensorId w = r.graph.transient({1, 1, 4, 8}, DType::f32), f = r.graph.transient({1, 1, 1, 23}, DType::f32);
     ops::merge(r.graph, w, f, {.rows = 4, .b = 8, .rank = 2});
     REQUIRE(r.graph.error());
-    CHECK(r.graph.error()->message == "merge: a change of 4 rows from 0 does not fit {1, 1, 4, 8} f32 and factors "
-                                      "{1, 1, 1, 23} f32");
+    CHECK(r.graph.error()->message ==
+          "merge: a change of 4 rows from 0 does not fit {1, 1, 4, 8} f32 and factors "
+          "{1, 1, 1, 23} f32");
 }
 
 TEST_CASE("repack rounds f32 to the weight's type", "[repack]") {
@@ -148,7 +168,8 @@ TEST_CASE("repack rounds f32 to the weight's type", "[repack]") {
         need(read_range(gpu().device, w.range, bytes));
         const std::vector<float> got = to_floats(bytes, type), wanted = to_floats(rounded.packed(), type);
         // A driver may round halves towards zero: one unit in the last place.
-        for (std::size_t i = 0; i < got.size(); ++i) CHECK(std::abs(got[i] - wanted[i]) <= std::abs(wanted[i]) * 0x1p-10f);
+        for (std::size_t i = 0; i < got.size(); ++i)
+            CHECK(std::abs(got[i] - wanted[i]) <= std::abs(wanted[i]) * 0x1p-10f);
         if (type == DType::bf16) CHECK(bytes == rounded.packed());
     }
 }

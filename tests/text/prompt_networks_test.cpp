@@ -5,7 +5,8 @@
 using namespace pumice;
 
 TEST_CASE("networks are taken out of the prompt, with their weights") {
-    const auto found = take_networks("a boat <lora:sea:0.8> at <lyco:dusk> night<lora:my style:1:0.5><lora:x:te=0.2:unet=2>");
+    const auto found =
+        take_networks("a boat <lora:sea:0.8> at <lyco:dusk> night<lora:my style:1:0.5><lora:x:te=0.2:unet=2>");
     REQUIRE(found);
     CHECK(found->text == "a boat  at  night");
     REQUIRE(found->networks.size() == 4);
@@ -35,7 +36,8 @@ TEST_CASE("other brackets are text") {
 }
 
 TEST_CASE("a weight that is no number is refused") {
-    for (const char* prompt : {"<lora:a:b>", "<lora:a:1:>", "<lora:a:1e9>", "<lora:a:nan>", "<lora:>", "<lora:a:te=x>"}) {
+    for (const char* prompt :
+         {"<lora:a:b>", "<lora:a:1:>", "<lora:a:1e9>", "<lora:a:nan>", "<lora:>", "<lora:a:te=x>"}) {
         INFO(prompt);
         const auto found = take_networks(prompt);
         REQUIRE_FALSE(found);
