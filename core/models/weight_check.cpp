@@ -36,7 +36,7 @@ Result<WeightCheck> check_weights(const WeightFile& file, const OnWritten& on_re
         PUMICE_ASSIGN(WeightCheck::NotFinite found, check_tensor(file, t, values, on_read));
         if (found.nans + found.infinities > 0) check.not_finite.push_back(std::move(found));
     }
-    if (recognize(file) == Family::sd1)
+    if (runs(recognize(file)))
         if (const auto config = model_config(file); !config && config.error().code == Code::bad_format) {
             check.incomplete = config.error().message;
             if (const std::string where = file.path() + ": "; check.incomplete.starts_with(where))

@@ -171,6 +171,17 @@ Pixels resize(const Pixels& from, std::uint32_t width, std::uint32_t height, Res
     return to;
 }
 
+Pixels extend(const Pixels& in, const Margins& m) {
+    Pixels out = make_pixels(in.width + m.left + m.right, in.height + m.top + m.bottom, in.channels);
+    const auto inside = [](std::uint32_t at, std::uint32_t before, std::uint32_t size) {
+        return at < before ? 0 : std::min(at - before, size - 1);
+    };
+    for (std::uint32_t y = 0; y < out.height; ++y)
+        for (std::uint32_t x = 0; x < out.width; ++x)
+            std::copy_n(in.at(inside(x, m.left, in.width), inside(y, m.top, in.height)), in.channels, out.at(x, y));
+    return out;
+}
+
 Pixels crop(const Pixels& from, const Region& region) {
     Pixels to = make_pixels(region.width, region.height, from.channels);
     lay(to, from, -std::int64_t(region.x), -std::int64_t(region.y), true);

@@ -47,6 +47,14 @@ Pixels resize(const Pixels&, std::uint32_t width, std::uint32_t height, ResizeMo
 
 Pixels crop(const Pixels&, const Region&);
 
+/// Pixels added at the edges.
+struct Margins {
+    std::uint32_t left = 0, top = 0, right = 0, bottom = 0;
+    bool any() const { return (left | top | right | bottom) != 0; }
+};
+/// The picture with its outermost pixels drawn out over the margins.
+Pixels extend(const Pixels&, const Margins&);
+
 /// Luma of BT.601, as Pillow converts to "L".
 Pixels to_gray(const Pixels& rgb);
 

@@ -21,16 +21,43 @@ Status check(const PictureInput& in) {
     if (!in.mask.empty() && !whole(in.mask, 1)) return wrong("the mask is damaged");
     if (!(in.strength >= 0 && in.strength <= 1)) return wrong(fmt::format("strength {}: use 0 to 1", in.strength));
     if (!(in.mask_blur >= 0 && in.mask_blur <= 64)) return wrong(fmt::format("mask blur {}: use 0 to 64", in.mask_blur));
+    const Margins& m = in.margins;
+    if (std::max({m.left, m.top, m.right, m.bottom}) > kLargest ||
+        std::max(in.image.width + m.left + m.right, in.image.height + m.top + m.bottom) > kLargest)
+        return wrong(fmt::format("a picture of {}x{} with its margins is larger than {}", in.image.width, in.image.height,
+                                 kLargest));
     if (in.padding > 4096) return wrong(fmt::format("mask padding {}: use 0 to 4096", in.padding));
     if (!(in.image_scale >= 0 && in.image_scale <= 100))
         return wrong(fmt::format("image guidance scale {}: use 0 to 100", in.image_scale));
     return {};
 }
 
+/// The mask of a picture with margins: they are painted, and the seam beside them, as wide as the blur reaches.
+Pixels extended_mask(const PictureInput& in) {
+    Pixels mask = in.mask.empty() ? make_pixels(in.image.width, in.image.height, 1) : in.mask;
+    mask = extend(mask, in.margins);
+    const Margins& m = in.margins;
+    const auto seam = static_cast<std::uint32_t>(std::ceil(2 * in.mask_blur));
+    const auto painted = [&](std::uint32_t at, std::uint32_t size, std::uint32_t before, std::uint32_t after) {
+        return (before > 0 && at < before + seam) || (after > 0 && at + after + seam >= size);
+    };
+    for (std::uint32_t y = 0; y < mask.height; ++y)
+        for (std::uint32_t x = 0; x < mask.width; ++x)
+            if (painted(x, mask.width, m.left, m.right) || painted(y, mask.height, m.top, m.bottom)) *mask.at(x, y) = 255;
+    return mask;
+}
+
 }  // namespace
 
-Result<SourcePicture> SourcePicture::prepare(const PictureInput& in, std::uint32_t width, std::uint32_t height) {
-    PUMICE_TRY(check(in));
+Result<SourcePicture> SourcePicture::prepare(const PictureInput& given, std::uint32_t width, std::uint32_t height) {
+    PUMICE_TRY(check(given));
+    PictureInput in = given;
+    if (in.margins.any()) {
+        if (!in.mask.empty() && (in.mask.width != in.image.width || in.mask.height != in.image.height))
+            in.mask = resample(in.mask, in.image.width, in.image.height, ResizeFilter::bicubic);
+        in.mask = extended_mask(in);
+        in.image = extend(in.image, in.margins);
+    }
     SourcePicture made;
     if (in.mask.empty()) {
         made.image_ = resize(in.image, width, height, in.resize);

@@ -27,6 +27,8 @@ struct PictureInput {
     MaskFill fill = MaskFill::original;
     bool only_masked = false;        ///< the part around the mask is painted at the request's size
     std::uint32_t padding = 32;      ///< pixels around that part, 0…4096
+    /// Pixels added at its edges and painted (outpainting): the request's size is then that of all of it.
+    Margins margins;
     float image_scale = 1.5f;        ///< of models that edit pictures: how closely to follow it
     bool given() const { return !image.empty(); }
 };

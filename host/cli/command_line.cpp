@@ -33,10 +33,33 @@ Expected<void> read_params(const Given& params, host::Settings& settings) {
     return {};
 }
 
+/// "left=128,bottom=64"
+Expected<Outpaint> read_outpaint(const std::string& text) {
+    Outpaint outpaint;
+    const std::pair<std::string_view, std::uint32_t*> sides[] = {
+        {"left", &outpaint.left}, {"top", &outpaint.top}, {"right", &outpaint.right}, {"bottom", &outpaint.bottom}};
+    for (std::string_view rest = text; !rest.empty();) {
+        const std::string_view part = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+        const std::size_t equals = part.find('=');
+        const auto side = std::find_if(std::begin(sides), std::end(sides),
+                                       [&](const auto& s) { return s.first == part.substr(0, equals); });
+        const std::string_view number = equals == std::string_view::npos ? "" : part.substr(equals + 1);
+        std::uint32_t pixels = 0;
+        const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), pixels);
+        if (side == std::end(sides) || error != std::errc() || end != number.data() + number.size() || pixels > 8192)
+            return Failure{PUMICE_INVALID_ARGUMENT,
+                           fmt::format("--outpaint: {} is not SIDE=PIXELS, with left, top, right or bottom and 0 to 8192",
+                                       host::shown(std::string(part)))};
+        *side->second = pixels;
+    }
+    return outpaint;
+}
+
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, output, config, params, filters, controls, loras, init_image, mask;
+    Given prompt, output, config, params, filters, controls, loras, init_image, mask, outpaint;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
@@ -48,7 +71,8 @@ struct Generate : Parser {
           controls(add_all(*app, "--control")),
           loras(add_all(*app, "--lora")),
           init_image(add(*app, "--init-image")),
-          mask(add(*app, "--mask")) {
+          mask(add(*app, "--mask")),
+          outpaint(add(*app, "--outpaint")) {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
                                           {"--vae", "--vae"},
                                           {"--text-encoder", "--text-encoder"},
@@ -104,6 +128,13 @@ struct Generate : Parser {
         line.config = config.text();
         line.init_image = init_image.text();
         line.mask = mask.text();
+        if (const auto text = outpaint.text()) {
+            HOST_ASSIGN(line.outpaint, read_outpaint(*text));
+            if (!line.init_image)
+                return Failure{PUMICE_INVALID_ARGUMENT, "--outpaint needs the picture to go on from: --init-image FILE"};
+            if (line.only_masked)
+                return Failure{PUMICE_INVALID_ARGUMENT, "--outpaint paints beyond the picture, --only-masked within it"};
+        }
         for (const auto& [name, given] : settings)
             if (const auto text = given.text())
                 HOST_TRY(host::set_from_text(line.settings, *host::find_flag(name), *text, name));

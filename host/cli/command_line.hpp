@@ -11,6 +11,11 @@
 
 namespace pumice::cli {
 
+/// --outpaint: pixels to paint beyond each edge.
+struct Outpaint {
+    std::uint32_t left = 0, top = 0, right = 0, bottom = 0;
+};
+
 struct CommandLine {
     enum class Command {
         help,
@@ -36,6 +41,7 @@ struct CommandLine {
     std::optional<std::string> output;    ///< -o
     std::optional<std::string> config;    ///< --config
     std::optional<std::string> init_image, mask;
+    std::optional<Outpaint> outpaint;
     bool only_masked = false;
     std::string file;                     ///< of inspect, convert, models verify
     std::string plugin;                   ///< id, of plugins enable and disable; file, folder or id, of plugins verify

@@ -84,10 +84,19 @@ pumice_prediction prediction_of(const host::Settings& settings) {
     return name == "v-zero-snr" ? PUMICE_PREDICTION_V_ZERO_SNR : PUMICE_PREDICTION_AUTO;
 }
 
+constexpr const char* fill_names[] = {"original", "fill", "noise", "nothing"};
+
 pumice_mask_fill fill_of(const std::string& name) {
     if (name == "fill") return PUMICE_MASK_FILL;
     if (name == "noise") return PUMICE_MASK_NOISE;
     return name == "nothing" ? PUMICE_MASK_NOTHING : PUMICE_MASK_ORIGINAL;
+}
+
+std::uint32_t extended_width(const Picture& p) {
+    return p.width + p.extend_left + p.extend_right;
+}
+std::uint32_t extended_height(const Picture& p) {
+    return p.height + p.extend_top + p.extend_bottom;
 }
 
 /// The files of --init-image and --mask, and how they are used.
@@ -114,15 +123,26 @@ Expected<std::optional<Picture>> read_picture(const CommandLine& line, const hos
                                         : PUMICE_RESIZE_STRETCH;
     picture.fill = fill_of(s.mask_fill.value_or("original"));
     picture.only_masked = line.only_masked;
+    if (line.outpaint) {
+        const Outpaint& o = *line.outpaint;
+        picture.extend_left = o.left;
+        picture.extend_top = o.top;
+        picture.extend_right = o.right;
+        picture.extend_bottom = o.bottom;
+        // Up to multiples of 8, at an edge that moves anyway.
+        (o.right ? picture.extend_right : picture.extend_left) += (8 - extended_width(picture) % 8) % 8;
+        (o.bottom ? picture.extend_bottom : picture.extend_top) += (8 - extended_height(picture) % 8) % 8;
+        if (!s.mask_fill) picture.fill = PUMICE_MASK_FILL;
+    }
     return std::optional<Picture>(std::move(picture));
 }
 
-/// Without a size of its own a request has its picture's, as near as it can be.
-void size_like(const Picture& picture, const host::Settings& s, Request& request) {
+/// Without a size of its own, and when it goes on from it, a request has its picture's, as near as it can be.
+void size_like(const Picture& picture, const host::Settings& s, bool outpainted, Request& request) {
     const auto near = [](std::uint32_t side) { return std::clamp(side / 8 * 8, 64u, 16384u); };
-    if (s.width || s.height || picture.only_masked) return;
-    request.width = near(picture.width);
-    request.height = near(picture.height);
+    if (!outpainted && (s.width || s.height || picture.only_masked)) return;
+    request.width = near(extended_width(picture));
+    request.height = near(extended_height(picture));
 }
 
 std::string rng_name(pumice_rng rng) {
@@ -216,7 +236,7 @@ Expected<void> Generation::run() {
     // Reading a large file twice takes seconds: beside the work, not before it.
     auto hash = std::async(std::launch::async, [file = model_file_.string()] { return file_sha256(file); });
     Request request = make_request(model, context_.settings, *context_.line.prompt);
-    if (picture) size_like(*picture, context_.settings, request);
+    if (picture) size_like(*picture, context_.settings, context_.line.outpaint.has_value(), request);
     request.picture = std::move(picture);
     if (refiner) request.refiner = &*refiner;
     request.filters = context_.line.filters;
@@ -274,12 +294,15 @@ std::vector<std::pair<std::string, std::string>> Generation::more_info(const Req
         if (!picture->mask.empty()) {
             more.emplace_back("Mask blur", fmt::format("{}", picture->mask_blur));
             if (picture->fill != PUMICE_MASK_ORIGINAL)
-                more.emplace_back("Masked content", context_.settings.mask_fill.value_or(""));
+                more.emplace_back("Masked content", fill_names[picture->fill]);
             if (picture->only_masked) {
                 more.emplace_back("Inpaint area", "Only masked");
                 more.emplace_back("Masked area padding", fmt::to_string(picture->mask_padding));
             }
         }
+        if (const auto& o = context_.line.outpaint)
+            more.emplace_back("Outpainting", fmt::format("left {} top {} right {} bottom {}", o->left, o->top, o->right,
+                                                         o->bottom));
         if (context_.settings.image_cfg)
             more.emplace_back("Image CFG scale", fmt::format("{}", picture->image_guidance_scale));
     }

@@ -43,6 +43,8 @@ What to make:
   -H, --height PIXELS     likewise
   -b, --batch N           that many pictures, {batch}; their seeds follow each other
       --init-image FILE   begin with this picture (PNG) instead of noise; the size is then the picture's by default
+      --outpaint SIDE=PIXELS,...
+                          go on painting beyond the picture's left, top, right or bottom edge; made up to multiples of 8
       --mask FILE         paint anew only where this picture (PNG) is white; of the same size
       --seed N            the same seed gives the same picture; by default a random one, which is printed
       --variation-seed N, --variation-strength X

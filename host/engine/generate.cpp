@@ -79,6 +79,7 @@ Result<PictureInput> read_picture(const pumice_init_picture* of) {
     picture.only_masked = given.only_masked != 0;
     picture.padding = given.mask_padding;
     picture.image_scale = given.image_guidance_scale;
+    picture.margins = {given.extend_left, given.extend_top, given.extend_right, given.extend_bottom};
     return picture;
 }
 

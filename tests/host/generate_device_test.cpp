@@ -384,6 +384,34 @@ TEST_CASE("a picture to begin with: outside of the mask it stays, and the text s
     CHECK(read_file(folder.path() / "out.png")
               .find("Denoising strength: 0.5, Mask blur: 0, Masked content: noise, Version") != std::string::npos);
 
+    // Beyond its right edge and above it, with 3 pixels more to make up a multiple of 8; what was there stays.
+    const Finished beyond = in({"--init-image", "init.png", "--outpaint", "right=29,top=16", "--mask-blur", "0",
+                                "--strength", "1", "--seed", "3", "-o", "beyond.png", "-q"});
+    INFO(beyond.err);
+    REQUIRE(beyond.status == 0);
+    const auto larger = pumice::host::read_png((folder.path() / "beyond.png").string());
+    REQUIRE(larger);
+    REQUIRE(larger->width == 96);
+    REQUIRE(larger->height == 80);
+    std::size_t painted = 0;
+    for (std::uint32_t y = 0; y < 80; ++y)
+        for (std::uint32_t x = 0; x < 96; ++x)
+            for (std::uint32_t c = 0; c < 3; ++c) {
+                const std::uint8_t value = larger->pixels[(std::size_t(y) * 96 + x) * 3 + c];
+                const std::size_t drawn_out = (std::size_t(std::max(y, 16u) - 16) * 64 + std::min(x, 63u)) * 3 + c;
+                if (y >= 16 && x < 64)
+                    REQUIRE(value == rgb[drawn_out]);
+                else
+                    painted += value != rgb[drawn_out];
+            }
+    CHECK(painted > 96 * 80 * 3 / 4);
+    CHECK(read_file(folder.path() / "beyond.png").find("Outpainting: left 0 top 16 right 29 bottom 0") !=
+          std::string::npos);
+    check_fails(in({"--init-image", "init.png", "--outpaint", "up=3", "-q"}), 2,
+                "--outpaint: 'up=3' is not SIDE=PIXELS, with left, top, right or bottom and 0 to 8192");
+    check_fails(in({"--outpaint", "left=8", "-q"}), 2,
+                "--outpaint needs the picture to go on from: --init-image FILE");
+
     // The size is the picture's; another picture gives another result.
     const Finished whole = in({"--init-image", "init.png", "--seed", "3", "-o", "whole.png", "-q"});
     REQUIRE(whole.status == 0);

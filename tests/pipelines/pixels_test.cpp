@@ -128,6 +128,15 @@ TEST_CASE("a blur keeps what is flat and spreads what is not", "[pipelines]") {
     CHECK(int(*blurred.at(24, 20)) == 0);
 }
 
+TEST_CASE("a picture with margins has its edges drawn out", "[pipelines]") {
+    Pixels in = make_pixels(2, 2, 1);
+    in.bytes = {1, 2, 3, 4};
+    const Pixels out = extend(in, {.left = 1, .top = 0, .right = 2, .bottom = 1});
+    CHECK(out.width == 5);
+    CHECK(out.height == 3);
+    CHECK(out.bytes == std::vector<std::uint8_t>{1, 1, 2, 2, 2, 3, 3, 4, 4, 4, 3, 3, 4, 4, 4});
+}
+
 TEST_CASE("filling takes the colours around the mask", "[pipelines]") {
     Pixels p = flat(64, 64, 3, 40);
     for (std::uint32_t y = 24; y < 40; ++y)

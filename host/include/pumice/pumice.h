@@ -416,9 +416,11 @@ typedef struct pumice_init_picture {
     int32_t only_masked;   /* 1: what lies around the mask is painted at the request's size, and laid back */
     uint32_t mask_padding; /* pixels around it, 0...4096 */
     float image_guidance_scale; /* 0...100; of models that edit pictures: how closely to follow it */
+    /* Pixels added at the edges, and painted: outpainting. The request's size is that of all of it. */
+    uint32_t extend_left, extend_top, extend_right, extend_bottom;
 } pumice_init_picture;
 #define PUMICE_INIT_PICTURE_INIT \
-    { sizeof(pumice_init_picture), 0, 0, NULL, 0, 0, NULL, 0.75f, PUMICE_RESIZE_STRETCH, 4, PUMICE_MASK_ORIGINAL, 0, 32, 1.5f }
+    { sizeof(pumice_init_picture), 0, 0, NULL, 0, 0, NULL, 0.75f, PUMICE_RESIZE_STRETCH, 4, PUMICE_MASK_ORIGINAL, 0, 32, 1.5f, 0, 0, 0, 0 }
 
 typedef struct pumice_request {
     size_t struct_size;

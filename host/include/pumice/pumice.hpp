@@ -373,6 +373,7 @@ struct Picture {
     bool only_masked = false;
     std::uint32_t mask_padding = 32;
     float image_guidance_scale = 1.5f;
+    std::uint32_t extend_left = 0, extend_top = 0, extend_right = 0, extend_bottom = 0;
 
     /// Points into this.
     pumice_init_picture view() const {
@@ -390,6 +391,10 @@ struct Picture {
         p.only_masked = only_masked ? 1 : 0;
         p.mask_padding = mask_padding;
         p.image_guidance_scale = image_guidance_scale;
+        p.extend_left = extend_left;
+        p.extend_top = extend_top;
+        p.extend_right = extend_right;
+        p.extend_bottom = extend_bottom;
         return p;
     }
 };
