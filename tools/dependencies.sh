@@ -16,6 +16,7 @@ packages_of() {
         echo libvulkan-dev glslc libshaderc-dev glslang-dev spirv-tools
         echo libboost-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev
         echo libpcre2-dev libutf8proc-dev libpng-dev libssl-dev libarchive-dev zlib1g-dev libsodium-dev
+        echo libpango1.0-dev fonts-dejavu-core
         # They fetch and convert the tokenizer's vocabulary. Where Node.js was installed from elsewhere, Debian's package
         # conflicts: so only when it is missing.
         command -v node >/dev/null 2>&1 || command -v nodejs >/dev/null 2>&1 || echo nodejs

@@ -59,7 +59,7 @@ Expected<Outpaint> read_outpaint(const std::string& text) {
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, output, config, params, filters, controls, loras, init_image, mask, outpaint;
+    Given prompt, output, config, params, filters, controls, loras, init_image, mask, outpaint, x, y, z;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
@@ -72,7 +72,10 @@ struct Generate : Parser {
           loras(add_all(*app, "--lora")),
           init_image(add(*app, "--init-image")),
           mask(add(*app, "--mask")),
-          outpaint(add(*app, "--outpaint")) {
+          outpaint(add(*app, "--outpaint")),
+          x(add(*app, "--x")),
+          y(add(*app, "--y")),
+          z(add(*app, "--z")) {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
                                           {"--vae", "--vae"},
                                           {"--text-encoder", "--text-encoder"},
@@ -116,6 +119,7 @@ struct Generate : Parser {
                                           {"--precision", "--precision"}})
             settings.emplace_back(name, add(*app, names));
         app->add_flag("--only-masked", line.only_masked);
+        app->add_flag("--prompt-matrix", line.prompt_matrix);
         app->add_flag("--json", line.json);
         app->add_flag("-q,--quiet", line.quiet);
         app->add_flag("--safe-mode", line.safe_mode);
@@ -128,6 +132,9 @@ struct Generate : Parser {
         line.config = config.text();
         line.init_image = init_image.text();
         line.mask = mask.text();
+        line.x = x.text();
+        line.y = y.text();
+        line.z = z.text();
         if (const auto text = outpaint.text()) {
             HOST_ASSIGN(line.outpaint, read_outpaint(*text));
             if (!line.init_image)

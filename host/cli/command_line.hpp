@@ -42,6 +42,8 @@ struct CommandLine {
     std::optional<std::string> config;    ///< --config
     std::optional<std::string> init_image, mask;
     std::optional<Outpaint> outpaint;
+    std::optional<std::string> x, y, z;   ///< axes of a grid: "steps=10,20"
+    bool prompt_matrix = false;
     bool only_masked = false;
     std::string file;                     ///< of inspect, convert, models verify
     std::string plugin;                   ///< id, of plugins enable and disable; file, folder or id, of plugins verify

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <chrono>
-#include <future>
 #include <random>
 
 #include <fmt/format.h>
@@ -9,10 +8,10 @@
 
 #include "cli/adapter_folders.hpp"
 #include "cli/commands.hpp"
-#include "cli/interrupt.hpp"
 #include "cli/output_names.hpp"
 #include "cli/progress.hpp"
 #include "cli/starter.hpp"
+#include "cli/workbench.hpp"
 #include "image/atomic_file.hpp"
 #include "image/infotext.hpp"
 #include "image/png.hpp"
@@ -75,13 +74,6 @@ Request make_request(const Model& model, const host::Settings& s, const std::str
     request.seamless_y = seamless == "y" || seamless == "both";
     if (s.rng.value_or("torch-cpu") == "philox") request.rng = PUMICE_RNG_PHILOX;
     return request;
-}
-
-pumice_prediction prediction_of(const host::Settings& settings) {
-    const std::string name = settings.prediction.value_or("auto");
-    if (name == "eps") return PUMICE_PREDICTION_EPS;
-    if (name == "v") return PUMICE_PREDICTION_V;
-    return name == "v-zero-snr" ? PUMICE_PREDICTION_V_ZERO_SNR : PUMICE_PREDICTION_AUTO;
 }
 
 constexpr const char* fill_names[] = {"original", "fill", "noise", "nothing"};
@@ -169,95 +161,90 @@ std::vector<std::string> control_infotexts(const std::vector<ControlOption>& opt
 /// One run of the command.
 class Generation {
 public:
-    explicit Generation(const Context& context)
-        : context_(context), view_(stderr, ProgressView::style_for(stderr, context.line.quiet)) {}
+    Generation(const Context& context, Workbench& bench)
+        : context_(context), bench_(bench), view_(stderr, ProgressView::style_for(stderr, context.line.quiet)) {}
 
     Expected<void> run();
+    /// The first one, in memory.
+    Expected<MadePicture> picture();
 
 private:
     Expected<void> read_control_pictures(Request&) const;
-    Expected<Model> load_model(const Engine&) const;
+    /// `request` receives what was asked of the engine.
+    Expected<Images> make(Request& request);
     Expected<void> write(const Images&, const Request&);
     std::vector<std::pair<std::string, std::string>> more_info(const Request&, std::size_t picture) const;
     host::PictureInfo info(const Request&, std::size_t picture, std::uint64_t seed, const Json& report) const;
-    void report(const Engine&, const Request&, const Images&) const;
+    void report(const Request&, const Images&) const;
 
     const Context& context_;
-    Interrupt interrupt_;
+    Workbench& bench_;
     ProgressView view_;
     Clock::time_point begin_ = Clock::now();
     fs::path model_file_;
     std::string model_hash_;
     fs::path refiner_file_;
+    std::optional<Model> refiner_;
     std::string refiner_hash_;
     std::vector<std::string> files_;
     double write_seconds_ = 0;
 };
 
-/// With the parts that are to come from other files.
-Expected<Model> Generation::load_model(const Engine& engine) const {
+Expected<Images> Generation::make(Request& request) {
     const host::Settings& settings = context_.settings;
-    pumice_model_options options = PUMICE_MODEL_OPTIONS_INIT;
-    options.precision = precision_of(settings);
-    options.prediction = prediction_of(settings);
-    std::string vae, text_encoder;
-    if (settings.vae) {
-        HOST_ASSIGN(const fs::path file, find_model(*settings.vae, settings, ModelKind::vae));
-        vae = file.string();
-        options.vae = vae.c_str();
-    }
-    if (settings.text_encoder) {
-        HOST_ASSIGN(const fs::path file, find_model(*settings.text_encoder, settings, ModelKind::text_encoder));
-        text_encoder = file.string();
-        options.text_encoder = text_encoder.c_str();
-    }
-    return Model::load(engine, model_file_.string(), options);
-}
-
-Expected<void> Generation::run() {
-    const OutputNames names(context_.line.output, context_.settings.output_folder);
-    HOST_TRY(names.check());
-    HOST_ASSIGN(model_file_, find_model(context_.settings.model.value_or(""), context_.settings));
+    HOST_ASSIGN(model_file_, find_model(settings.model.value_or(""), settings));
     view_.loading(model_file_.filename().string());
-    HOST_ASSIGN(const Plugins plugins, find_plugins(context_));
-    HOST_TRY(check_plugin_names(context_, plugins));
-    HOST_ASSIGN(std::optional<Picture> picture, read_picture(context_.line, context_.settings));
-    HOST_ASSIGN(const CommandEngine opened, CommandEngine::open(context_, plugins, [this] { view_.clear(); }));
-    const Engine& engine = opened.engine();
-    std::optional<Model> refiner;
-    if (context_.settings.refiner) {
-        HOST_ASSIGN(refiner_file_, find_model(*context_.settings.refiner, context_.settings));
+    HOST_ASSIGN(std::optional<Picture> picture, read_picture(context_.line, settings));
+    HOST_TRY(bench_.open(context_, [this] { view_.clear(); }));
+    if (settings.refiner) {
+        HOST_ASSIGN(refiner_file_, find_model(*settings.refiner, settings));
         pumice_model_options options = PUMICE_MODEL_OPTIONS_INIT;
-        options.precision = precision_of(context_.settings);
-        HOST_ASSIGN(refiner, Model::load(engine, refiner_file_.string(), options));
-        HOST_ASSIGN(refiner_hash_, file_sha256(refiner_file_.string()));
+        options.precision = precision_of(settings);
+        HOST_ASSIGN(refiner_, Model::load(bench_.engine(), refiner_file_.string(), options));
+        HOST_ASSIGN(refiner_hash_, bench_.hash(refiner_file_).get());
     }
-    HOST_ASSIGN(Model model, load_model(engine));
+    HOST_ASSIGN(Model* const model, bench_.model(model_file_, settings));
     // Reading a large file twice takes seconds: beside the work, not before it.
-    auto hash = std::async(std::launch::async, [file = model_file_.string()] { return file_sha256(file); });
-    Request request = make_request(model, context_.settings, *context_.line.prompt);
-    if (picture) size_like(*picture, context_.settings, context_.line.outpaint.has_value(), request);
+    const auto hash = bench_.hash(model_file_);
+    request = make_request(*model, settings, *context_.line.prompt);
+    if (picture) size_like(*picture, settings, context_.line.outpaint.has_value(), request);
     request.picture = std::move(picture);
-    if (refiner) request.refiner = &*refiner;
+    if (refiner_) request.refiner = &*refiner_;
     request.filters = context_.line.filters;
-    request.adapter_folders = lora_folders(context_.settings);
+    request.adapter_folders = lora_folders(settings);
     for (const std::string& lora : context_.line.loras) HOST_TRY(add_lora(lora, request.prompt, request.adapter_folders));
     std::vector<UsedMethod> used = {{"sampler", request.sampler}, {"schedule", request.schedule}};
     if (!request.guidance.empty()) used.push_back({"guidance", request.guidance});
     for (const std::string& filter : request.filters) used.push_back({"image_filter", filter});
     for (const ControlOption& control : context_.line.controls)
         if (!control.use.preprocessor.empty()) used.push_back({"preprocessor", control.use.preprocessor});
-    HOST_ASSIGN(request.plugin_params, plugin_params(context_, plugins, used));
+    HOST_ASSIGN(request.plugin_params, plugin_params(context_, bench_.plugins(), used));
     HOST_TRY(read_control_pictures(request));
     request.on_progress = [this](const pumice_progress& progress) { view_.update(progress); };
-    request.cancel = &interrupt_.cancel();
-    HOST_ASSIGN(const Images images, model.generate(request));
+    request.cancel = &bench_.interrupt.cancel();
+    HOST_ASSIGN(Images images, model->generate(request));
     HOST_ASSIGN(model_hash_, hash.get());
-
     view_.clear();
+    return images;
+}
+
+Expected<void> Generation::run() {
+    const OutputNames names(context_.line.output, context_.settings.output_folder);
+    HOST_TRY(names.check());
+    Request request;
+    HOST_ASSIGN(const Images images, make(request));
     HOST_TRY(write(images, request));
-    report(engine, request, images);
-    return opened.check_validation();
+    report(request, images);
+    return bench_.opened().check_validation();
+}
+
+Expected<MadePicture> Generation::picture() {
+    Request request;
+    HOST_ASSIGN(const Images images, make(request));
+    const Images::Image image = images[0];
+    const Json report = Json::parse(images.report());
+    return MadePicture{image.width, image.height, {image.rgb.begin(), image.rgb.end()},
+                       host::infotext(info(request, 0, image.seed, report))};
 }
 
 Expected<void> Generation::read_control_pictures(Request& request) const {
@@ -341,7 +328,7 @@ host::PictureInfo Generation::info(const Request& request, std::size_t picture, 
 
 Expected<void> Generation::write(const Images& images, const Request& request) {
     const auto begin = Clock::now();
-    const auto held = interrupt_.hold();
+    const auto held = bench_.interrupt.hold();
     OutputNames names(context_.line.output, context_.settings.output_folder);
     const Json report = Json::parse(images.report());
     for (std::size_t i = 0; i < images.size(); ++i) {
@@ -355,7 +342,8 @@ Expected<void> Generation::write(const Images& images, const Request& request) {
     return {};
 }
 
-void Generation::report(const Engine& engine, const Request& request, const Images& images) const {
+void Generation::report(const Request& request, const Images& images) const {
+    const Engine& engine = bench_.engine();
     Json json = Json::parse(images.report());
     const double total = seconds_since(begin_);
     if (!context_.line.json) {
@@ -413,7 +401,13 @@ void Generation::report(const Engine& engine, const Request& request, const Imag
 }  // namespace
 
 Expected<void> run_generate(const Context& context) {
-    return Generation(context).run();
+    if (is_grid(context.line)) return run_grid(context);
+    Workbench bench;
+    return Generation(context, bench).run();
+}
+
+Expected<MadePicture> make_picture(const Context& context, Workbench& bench) {
+    return Generation(context, bench).picture();
 }
 
 }  // namespace pumice::cli

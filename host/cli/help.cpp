@@ -52,6 +52,10 @@ What to make:
       --seed-width PIXELS, --seed-height PIXELS
                           make the picture resemble what the seed gives in that size
       --seamless AXES     x, y or both: the picture can be laid beside itself without a seam
+      --x NAME=VALUE,...  one picture of many, a column for each value of an option: --x steps=10,20,30; of a parameter:
+                          sampler.eta=0,1; of the prompt: prompt=boat,mill puts the others in the first one's place.
+                          Numbers also as 1-5, 0-1 [3] (three of them), 10-50 (+20). --y: rows, --z: one below the other
+      --prompt-matrix     one picture of many: -p "a boat|at night|in fog" with every choice of the parts after the first
 
 How:
   -m, --model FILE        a Stable Diffusion 1, 2 or XL checkpoint (.safetensors, .ckpt, .gguf), a folder as diffusers

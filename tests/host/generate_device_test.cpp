@@ -118,6 +118,41 @@ TEST_CASE("variations of a seed resemble it, each by its own number") {
     CHECK(tiled != plain);
 }
 
+TEST_CASE("a grid shows the pictures that its options make alone") {
+    TemporaryFolder folder;
+    const auto make = [&](const std::string& name, std::vector<std::string> more) {
+        more.insert(more.end(), {"-o", (folder.path() / name).string(), "-q"});
+        const Finished made = run({.arguments = generate(tiny_checkpoint(), more)});
+        INFO(made.err);
+        REQUIRE(made.status == 0);
+        auto image = pumice::host::read_png((folder.path() / name).string());
+        REQUIRE(image);
+        return *image;
+    };
+    const auto grid = make("grid.png", {"--x", "seed=4,5", "--y", "sampler=euler,ddim"});
+    const std::string text = read_file(folder.path() / "grid.png");
+    CHECK(text.find("Script: X/Y/Z plot, X Type: seed, X Values: \"4,5\", Y Type: sampler, Y Values: \"euler,ddim\"") !=
+          std::string::npos);
+    for (const char* seed : {"4", "5"})
+        for (const char* sampler : {"euler", "ddim"}) {
+            const auto alone = make("alone.png", {"--seed", seed, "--sampler", sampler});
+            bool found = false;
+            for (std::size_t y = 0; !found && y + 64 <= grid.height; ++y)
+                for (std::size_t x = 0; !found && x + 64 <= grid.width; ++x) {
+                    found = true;
+                    for (std::size_t row = 0; found && row < 64; ++row)
+                        found = std::equal(&alone.pixels[row * 64 * 3], &alone.pixels[row * 64 * 3] + 64 * 3,
+                                           &grid.pixels[((y + row) * grid.width + x) * 3]);
+                }
+            INFO(seed << " " << sampler);
+            CHECK(found);
+        }
+    check_fails(run({.arguments = generate(tiny_checkpoint(), {"--x", "seed=4,5", "-b", "2"}), .folder = folder.path()}), 2,
+                "a grid has one picture a cell: leave --batch out");
+    check_fails(run({.arguments = generate(tiny_checkpoint(), {"--prompt-matrix"}), .folder = folder.path()}), 2,
+                "--prompt-matrix: the prompt has 1 parts between |: use 2 to 9");
+}
+
 TEST_CASE("damaged checkpoints are named, with the tensor, and leave no file") {
     TemporaryFolder models, pictures;
     const std::string whole = read_file(tiny_checkpoint());
