@@ -143,6 +143,7 @@ TensorId unet(Graph& g, WeightSet& weights, const UnetInputs& in, std::uint32_t 
         g.set_scope("unet." + name);
         h = ops::concat(g, h, skips.back());
         skips.pop_back();
+        if (g.error()) return {};  // h may be no tensor, and has no shape then
         const Shape up = skips.empty() ? g.shape(h) : g.shape(skips.back());
         h = block(name, h, &up);
         report(name, h);

@@ -302,6 +302,8 @@ struct Program {
     Parser plugins_verify{plugins.app->add_subcommand("verify")};
     Given verify_target = add(*plugins_verify.app, "target");
     Given verify_seconds = add(*plugins_verify.app, "--seconds");
+    Given verify_device = add(*plugins_verify.app, "--device");
+    Given verify_files = add_all(*plugins_verify.app, "--file");
     Given verify_config = add(*plugins_verify.app, "--config");
 
     Program() {
@@ -323,10 +325,10 @@ struct Program {
             if (const auto rest = parser->app->remaining(); !rest.empty())
                 return unexpected(*parser->app, rest.front());
         const std::pair<const Parser*, const char*> inner_first[] = {
-            {&inspect, "inspect"},         {&models, "models"},         {&devices, "devices"},
-            {&generate, "generate"},       {&upscale, "upscale"},       {&preprocess, "preprocess"},
-            {&plugins_list, "plugins"},    {&plugins_enable, "plugins"}, {&plugins_disable, "plugins"},
-            {&plugins_verify, "verify"},   {&plugins, "plugins"},       {&root, ""}};
+            {&inspect, "inspect"},       {&models, "models"},          {&devices, "devices"},
+            {&generate, "generate"},     {&upscale, "upscale"},        {&preprocess, "preprocess"},
+            {&plugins_list, "plugins"},  {&plugins_enable, "plugins"}, {&plugins_disable, "plugins"},
+            {&plugins_verify, "verify"}, {&plugins, "plugins"},        {&root, ""}};
         for (const auto& [parser, name] : inner_first)
             if (parser->help) return help_of(name);
         for (const auto& [parser, name] : inner_first)
@@ -377,11 +379,19 @@ struct Program {
     Expected<CommandLine> read_verify() {
         line.config = verify_config.text();
         if (!verify_target.text())
-            return Failure{PUMICE_INVALID_ARGUMENT, "plugins verify needs a library, a package, a folder, or a plugin's id"};
+            return Failure{PUMICE_INVALID_ARGUMENT,
+                           "plugins verify needs a library, a package, a folder, or a plugin's id"};
         line.plugin = *verify_target.text();
+        line.device = verify_device.text().value_or("");
+        line.files = verify_files.option->results();
+        for (const std::string& file : line.files)
+            if (const std::size_t cut = file.find('='); cut == 0 || cut == std::string::npos || cut + 1 == file.size())
+                return Failure{PUMICE_INVALID_ARGUMENT,
+                               fmt::format("--file: {} is not NAME=FILE, as esrgan=x4.safetensors", host::shown(file))};
         if (const auto text = verify_seconds.text()) {
             const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), line.seconds);
-            if (error != std::errc() || end != text->data() + text->size() || !(line.seconds > 0 && line.seconds <= 3600))
+            if (error != std::errc() || end != text->data() + text->size() ||
+                !(line.seconds > 0 && line.seconds <= 3600))
                 return Failure{PUMICE_INVALID_ARGUMENT,
                                fmt::format("--seconds: {} is not a number above 0, up to 3600", host::shown(*text))};
         }

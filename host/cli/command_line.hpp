@@ -48,6 +48,8 @@ struct CommandLine {
     std::string file;                     ///< of inspect, convert, models verify
     std::string plugin;                   ///< id, of plugins enable and disable; file, folder or id, of plugins verify
     double seconds = 0;                   ///< of plugins verify: how long a check may take; 0: as usual
+    std::string device;                   ///< of plugins verify: --device
+    std::vector<std::string> files;       ///< of plugins verify: --file
     std::vector<ControlOption> controls;  ///< of generate: --control
     std::vector<std::string> filters;     ///< of generate: --filter
     std::vector<std::string> loras;       ///< of generate: --lora

@@ -276,20 +276,26 @@ file, in ~/.local/share/pumice/plugins, and beside the program. Of two with one 
 with one name, the first counts.
 )";
 
-constexpr std::string_view kVerify = R"(Hold a plugin against what the plugin interface asks of it: for those who write plugins.
+constexpr std::string_view kVerify =
+    R"(Hold a plugin against what the plugin interface asks of it: for those who write plugins.
 
   pumice plugins verify FILE|FOLDER|ID [options]
 
   FILE               a library, or a package (.pumice)
   FOLDER             a folder with a plugin.toml and the library it names
   ID                 a plugin that is installed, or comes with Pumice
+      --device WHICH an index, a UUID or a part of the name; none: without. By default the best
+      --file NAME=FILE
+                     what the plugin needs and the checks cannot make, and may be given several times: the model of the
+                     upscaler or control network NAME, or, as METHOD.PARAM=FILE, a parameter of type file
       --seconds N    how long one check may take; by default 30
       --json         the report as JSON
       --config FILE  instead of ~/.config/pumice/config.toml
   -h, --help         this text
 
-The plugin runs in a process of its own, without a device, over models whose answer is known. Each check is a line, "ok"
-or "FAILED" and why. Exit status 38 when one failed; of a package that would be refused, the status of that.
+The plugin runs in a process of its own: samplers, schedules and methods of guidance without a device, over models whose
+answer is known, the others on a device and on small pictures and networks. Each check is a line: "ok", "FAILED" and why,
+or "not run" and what it lacks. Exit status 38 when one failed; of a package that would be refused, the status of that.
 )";
 
 /// Names in lines of the help's width.
@@ -331,8 +337,7 @@ std::string help_text(std::string_view command, const HelpNames& names) {
         return fmt::format(fmt::runtime(kGenerate), arg("width", limits("--width")), arg("batch", limits("--batch")),
                            arg("steps", limits("--steps")), arg("cfg", limits("--cfg")), arg("mask_blur", limits("--mask-blur")),
                            arg("samplers", wrapped(names.samplers)), arg("schedules", wrapped(names.schedules)),
-                           arg("guidances", wrapped(names.guidances)),
-                           arg("filters", wrapped(names.filters)));
+                           arg("guidances", wrapped(names.guidances)), arg("filters", wrapped(names.filters)));
     if (command == "upscale") return fmt::format(fmt::runtime(kUpscale), arg("upscalers", wrapped(names.upscalers)));
     if (command == "preprocess")
         return fmt::format(fmt::runtime(kPreprocess), arg("preprocessors", wrapped(names.preprocessors)));

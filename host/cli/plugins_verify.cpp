@@ -54,8 +54,7 @@ std::string disagreement(const host::PackageDescription& package, const Json& pl
         for (const Json& extension : plugin["extensions"]) has.push_back(extension.get<std::string>());
     }
     const auto own = std::find(ids.begin(), ids.end(), package.id);
-    if (own == ids.end())
-        return fmt::format("its id is {}, the library's {}", package.id, fmt::join(ids, ", "));
+    if (own == ids.end()) return fmt::format("its id is {}, the library's {}", package.id, fmt::join(ids, ", "));
     const std::string version = plugins[static_cast<std::size_t>(own - ids.begin())]["version"].get<std::string>();
     if (version != package.version.text)
         return fmt::format("its version is {}, the library's {}", package.version.text, version);
@@ -103,31 +102,44 @@ private:
             ids.push_back(plugin["id"].get<std::string>());
         }
         const std::vector<std::string_view> words(ids.begin(), ids.end());
-        return Failure{PUMICE_NOT_FOUND, fmt::format("there is no file, folder or plugin {}{}",
-                                                     host::shown(context_.line.plugin),
-                                                     host::did_you_mean(context_.line.plugin, words))};
+        return Failure{PUMICE_NOT_FOUND,
+                       fmt::format("there is no file, folder or plugin {}{}", host::shown(context_.line.plugin),
+                                   host::did_you_mean(context_.line.plugin, words))};
     }
 
     Packaged<Done> library(const fs::path& file, const host::PackageDescription* package) {
         const bool lines = !context_.line.json;
-        const auto tell = [lines](std::string_view check, std::string_view why) {
+        const auto tell = [lines](std::string_view check, pumice_check_outcome outcome, std::string_view why) {
             if (!lines) return;
-            fmt::print("{:<8}{}{}{}\n", why.empty() ? "ok" : "FAILED", check, why.empty() ? "" : ": ", why);
+            const char* word = outcome == PUMICE_CHECK_PASSED   ? "ok"
+                               : outcome == PUMICE_CHECK_FAILED ? "FAILED"
+                                                                : "not run";
+            fmt::print("{:<8}{}{}{}\n", word, check, why.empty() ? "" : ": ", why);
             std::fflush(stdout);
         };
-        HOST_ASSIGN(const std::string text, verify_plugin(file.string(), context_.line.seconds, tell));
+        VerifyOptions options;
+        options.seconds = context_.line.seconds;
+        options.device = context_.line.device;
+        for (const std::string& given : context_.line.files) {
+            // Relative to here; the checks run elsewhere.
+            const std::size_t value = given.find('=') + 1;
+            options.files.push_back(given.substr(0, value) + fs::absolute(given.substr(value)).string());
+        }
+        options.on_check = tell;
+        HOST_ASSIGN(const std::string text, verify_plugin(file.string(), options));
         Json report = Json::parse(text);
         if (package) {
-            const std::string why = disagreement(*package, report["plugins"]), name = "package: plugin.toml says the same";
-            tell(name, why);
-            report["checks"].push_back({{"check", name}, {"why", why}});
+            const std::string why = disagreement(*package, report["plugins"]),
+                              name = "package: plugin.toml says the same";
+            tell(name, why.empty() ? PUMICE_CHECK_PASSED : PUMICE_CHECK_FAILED, why);
+            report["checks"].push_back({{"check", name}, {"why", why}, {"not_run", ""}});
             if (!why.empty()) report["failed"] = report["failed"].get<std::size_t>() + 1;
         }
         const auto failed = report["failed"].get<std::size_t>(), all = report["checks"].size();
+        const auto not_run = report["not_run"].get<std::size_t>();
         if (lines) {
-            for (const Json& id : report["unchecked"])
-                fmt::print("not run {}: this version has no checks for it\n", id.get<std::string>());
-            fmt::print("{} checks, {} failed\n", all, failed);
+            fmt::print("{} checks, {} failed{}\n", all, failed,
+                       not_run > 0 ? fmt::format(", {} not run", not_run) : "");
         } else {
             fmt::print("{}\n", report.dump(2));
         }

@@ -30,17 +30,28 @@ Result<std::string> verify_plugin(const std::string& library, const pumice_verif
         return Error{Code::not_found, fmt::format("there is no file {}", library)};
     if (given.seconds < 0 || given.seconds > 3600)
         return Error{Code::invalid_argument, "options.seconds must be 0 to 3600"};
+    if (given.file_count > 0 && !given.files) return Error{Code::invalid_argument, "options.files is NULL"};
+    plugins::VerifyOptions options;
+    if (given.seconds > 0) options.seconds = given.seconds;
+    options.device = abi::text_or_empty(given.device);
+    for (std::size_t i = 0; i < given.file_count; ++i) options.files.push_back(abi::text_or_empty(given.files[i]));
     const auto tell = [&](const plugins::Checked& check) {
-        if (given.on_check) given.on_check(given.user, check.name.c_str(), check.why.c_str());
+        if (!given.on_check) return;
+        if (!check.not_run.empty())
+            given.on_check(given.user, check.name.c_str(), PUMICE_CHECK_NOT_RUN, check.not_run.c_str());
+        else
+            given.on_check(given.user, check.name.c_str(),
+                           check.why.empty() ? PUMICE_CHECK_PASSED : PUMICE_CHECK_FAILED, check.why.c_str());
     };
-    PUMICE_ASSIGN(const plugins::Verification found,
-                  plugins::verify(plugins::installed_parts().verify, std::filesystem::absolute(library),
-                                  given.seconds > 0 ? given.seconds : 30, tell));
+    PUMICE_ASSIGN(
+        const plugins::Verification found,
+        plugins::verify(plugins::installed_parts().verify, std::filesystem::absolute(library), options, tell));
     nlohmann::ordered_json json = {{"plugins", nlohmann::json::array()}, {"checks", nlohmann::json::array()}};
     for (const plugins::Description& each : found.plugins) json["plugins"].push_back(plugins::to_json(each));
-    for (const plugins::Checked& each : found.checks) json["checks"].push_back({{"check", each.name}, {"why", each.why}});
-    json["unchecked"] = found.unchecked;
+    for (const plugins::Checked& each : found.checks)
+        json["checks"].push_back({{"check", each.name}, {"why", each.why}, {"not_run", each.not_run}});
     json["failed"] = found.failed();
+    json["not_run"] = found.not_run();
     return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -103,6 +103,12 @@ std::uint64_t DeviceSession::weight_bytes() const {
     return sum;
 }
 
+std::size_t DeviceSession::held() const {
+    const auto there = [](const auto& each) { return each != nullptr; };
+    return static_cast<std::size_t>(std::count_if(files_.begin(), files_.end(), there) +
+                                    std::count_if(programs_.begin(), programs_.end(), there));
+}
+
 const Weight& DeviceSession::weight(Graph& g, pumice_weight handle) {
     static const Weight none;
     WeightFile* from = handle > 0 && handle <= weights_.size() ? file(weights_[handle - 1].file) : nullptr;

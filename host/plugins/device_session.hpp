@@ -65,6 +65,8 @@ public:
     void release_weights();
     /// Bytes of them there now.
     std::uint64_t weight_bytes() const;
+    /// Programs and files of weights that the plugin has not let go of.
+    std::size_t held() const;
 
     /// Brings a weight to the device for a graph; an error goes to the graph, and an empty weight comes back.
     const Weight& weight(Graph&, pumice_weight handle);

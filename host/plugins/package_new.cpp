@@ -23,8 +23,9 @@ namespace {
 /// What the files of sdk/template are filled with, beside the name.
 struct Kind {
     std::string_view kind, id, macro;
-    std::string_view what, does;  ///< "a sampler"; what it does as it stands
-    std::string_view includes;    ///< of the SDK's extensions, separated by spaces
+    std::string_view what, does;   ///< "a sampler"; what it does as it stands
+    std::string_view includes;     ///< of the SDK's extensions, separated by spaces
+    std::string_view fields = {};  ///< of an instance
 };
 constexpr Kind kKinds[] = {
     {"sampler", "pumice.sampler/1", "PUMICE_SAMPLER_1", "a sampler", "Euler's method with a factor on each step",
@@ -33,6 +34,15 @@ constexpr Kind kKinds[] = {
      "classifier-free guidance with a factor on its scale", "guidance tensor"},
     {"schedule", "pumice.schedule/1", "PUMICE_SCHEDULE_1", "a schedule",
      "a power of the way from the highest level to the lowest", "math schedule"},
+    {"control", "pumice.control/1", "PUMICE_CONTROL_1", "a control network",
+     "one layer from the picture to the UNet's first block", "control graph weights",
+     "    pumice_weight weight, bias;\n"},
+    {"preprocessor", "pumice.preprocessor/1", "PUMICE_PREPROCESSOR_1", "a preprocessor",
+     "edges, as far as neighbours differ", "image preprocessor"},
+    {"upscaler", "pumice.upscaler/1", "PUMICE_UPSCALER_1", "an upscaler", "each pixel becomes a square",
+     "graph image progress upscaler"},
+    {"image_filter", "pumice.image_filter/1", "PUMICE_IMAGE_FILTER_1", "an image filter", "the corners become darker",
+     "image image_filter"},
 };
 constexpr auto kKindNames = [] {
     std::array<std::string_view, std::size(kKinds)> names;
@@ -62,6 +72,7 @@ std::string filled(std::string_view form, const std::string& name, const Kind& k
     const std::pair<std::string_view, std::string> values[] = {
         {"@BODY@", std::string(project_template(std::string(kind.kind) + ".c"))},
         {"@INCLUDES@", includes(kind)},
+        {"@FIELDS@", std::string(kind.fields)},
         {"@NAME@", name},
         {"@PLATFORM@", std::string(host_platform())},
         {"@SDK@", std::to_string(kSdkRevision)},
@@ -86,10 +97,12 @@ Packaged<Done> write_project(const fs::path& parent, const std::string& name, co
         return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{} is no name for a plugin: a lower-case letter, then "
                                                             "those, digits and '_', at most 32",
                                                             printable(name))};
-    const auto found = std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& k) { return k.kind == kind; });
+    const auto found =
+        std::find_if(std::begin(kKinds), std::end(kKinds), [&](const Kind& k) { return k.kind == kind; });
     if (found == std::end(kKinds))
-        return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("--kind: {} is not one of {}{}", printable(kind),
-                                                            fmt::join(kKindNames, ", "), did_you_mean(kind, kKindNames))};
+        return Failure{PUMICE_INVALID_ARGUMENT,
+                       fmt::format("--kind: {} is not one of {}{}", printable(kind), fmt::join(kKindNames, ", "),
+                                   did_you_mean(kind, kKindNames))};
     const fs::path folder = parent / name;
     if (::mkdir(folder.c_str(), 0777) != 0)
         return Failure{PUMICE_IO, fmt::format("cannot make the folder {}: {}", folder.string(), std::strerror(errno))};

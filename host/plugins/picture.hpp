@@ -22,9 +22,11 @@ public:
     bool is_float() const { return format_ >= PUMICE_PICTURE_RGB32F; }
     std::uint32_t channels() const { return has_alpha() ? 4 : 3; }
     std::size_t row_bytes() const { return std::size_t(width_) * channels() * (is_float() ? 4 : 1); }
-    std::byte* pixels() { return pixels_.data(); }
-    const std::byte* pixels() const { return pixels_.data(); }
-    std::size_t bytes() const { return pixels_.size(); }
+    std::byte* pixels() { return memory_.data() + kGuard; }
+    const std::byte* pixels() const { return memory_.data() + kGuard; }
+    std::size_t bytes() const { return memory_.size() - 2 * kGuard; }
+    /// Whether nobody wrote right before or right behind the pixels, which plugins are given a pointer to.
+    bool intact() const;
 
     /// {rows, columns, 4} floats of the rectangle at (x, y): levels as 0 to 1, the fourth is alpha or 0. Outside, the
     /// nearest pixel of the edge.
@@ -35,9 +37,10 @@ public:
                std::size_t stride, std::uint32_t which);
 
 private:
+    static constexpr std::size_t kGuard = 4096;  ///< bytes on either side of the pixels that nobody has business with
     Picture() = default;
     std::uint32_t format_ = 0, width_ = 0, height_ = 0;
-    std::vector<std::byte> pixels_;
+    std::vector<std::byte> memory_;
 };
 
 }  // namespace pumice::plugins

@@ -71,7 +71,7 @@ Result<std::shared_ptr<ControlNetwork>> PluginControl::open(PluginMethod method,
     made->session_.offer(services);
     const Marked inside(&made->marker_, true);
     auto instance = Instance::create(made->method_.library, made->method_.plugin, made->session_.host());
-    if (!instance) return made->method_.error(std::move(instance.error()));
+    if (!instance) return made->method_.error(made->session_.init_error(std::move(instance.error())));
     made->instance_.emplace(*std::move(instance));
     PUMICE_TRY(made->open_model(model));
     return std::shared_ptr<ControlNetwork>(std::move(made));

@@ -25,7 +25,7 @@ Result<std::unique_ptr<Guidance>> PluginGuidance::create(PluginMethod method,
     std::unique_ptr<PluginGuidance> made(new PluginGuidance(std::move(method), marker_folder, std::move(log)));
     const Marked inside(&made->marker_, true);
     auto instance = Instance::create(made->method_.library, made->method_.plugin, made->session_.host());
-    if (!instance) return made->method_.error(std::move(instance.error()));
+    if (!instance) return made->method_.error(made->session_.init_error(std::move(instance.error())));
     made->instance_.emplace(*std::move(instance));
     PUMICE_TRY(made->method_.check(made->instance_->guidance(), *made->instance_));
     PUMICE_TRY(made->ask_perturbed());

@@ -81,6 +81,12 @@ std::size_t Session::end_run() {
     return static_cast<std::size_t>(left);
 }
 
+std::size_t Session::held() const {
+    const auto pictures =
+        std::count_if(pictures_.begin(), pictures_.end(), [](const PicturePlace& p) { return !!p.owned; });
+    return static_cast<std::size_t>(pictures) + (device_ ? device_->held() : 0);
+}
+
 const Latent* Session::find(pumice_tensor handle) const {
     if (handle == 0 || handle > tensors_.size()) return nullptr;
     const Place& place = tensors_[handle - 1];
@@ -92,6 +98,12 @@ pumice_sdk_status Session::answer(const Status& status) {
     if (!failure_) failure_ = status.error();
     last_failure_ = status.error();
     return status_of(status.error().code);
+}
+
+Error Session::init_error(Error error) const {
+    const std::string& more = last_failure_ ? last_failure_->message : said_;
+    if (!more.empty()) error.message += ": " + more;
+    return error;
 }
 
 Status Session::outcome(pumice_sdk_status status, const std::string& thrown, const std::string& doing) {

@@ -53,6 +53,8 @@ public:
     pumice_picture lend(Picture& picture);
     /// Releases what the plugin left. How many tensors that were.
     std::size_t end_run();
+    /// What the plugin made and has not released: pictures, and programs and files of weights on the device.
+    std::size_t held() const;
 
     /// The latent behind a handle, nullptr for what is none.
     const Latent* find(pumice_tensor handle) const;
@@ -63,6 +65,8 @@ public:
     /// Remembers the first error of the host's own, which the plugin hands on as a status.
     pumice_sdk_status answer(const Status& status);
 
+    /// The error of an instance that could not be made, with what the plugin or the host said of it.
+    Error init_error(Error error) const;
     /// A plugin's status as an error or none: the host's own error if that is where it came from.
     Status outcome(pumice_sdk_status status, const std::string& thrown, const std::string& doing);
     /// Whether the outcome's error was the host's own and no fault of the plugin's.

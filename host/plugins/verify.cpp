@@ -1,5 +1,6 @@
 #include "plugins/verify.hpp"
 
+#include <stdlib.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -17,6 +18,26 @@ namespace {
 constexpr int kMostHangs = 4;
 constexpr std::size_t kMostReport = 16u << 20;
 
+/// A folder that goes when this does, with what is in it.
+class WorkFolder {
+public:
+    WorkFolder() {
+        std::error_code error;
+        std::string name = (std::filesystem::temp_directory_path(error) / "pumice-verify-XXXXXX").string();
+        if (!error && ::mkdtemp(name.data())) path_ = name;
+    }
+    ~WorkFolder() {
+        std::error_code ignored;
+        if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+    }
+    WorkFolder(const WorkFolder&) = delete;
+    /// Empty when it could not be made.
+    const std::filesystem::path& path() const { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
 /// What one run of the program tells.
 class Listener {
 public:
@@ -33,8 +54,9 @@ public:
             line_.clear();
         }
     }
-    void ended(const std::string& why) {
-        to_.checks.push_back({std::exchange(open_, std::nullopt).value_or("library: the process ends well"), why});
+    void ended(const std::string& why, const std::string& not_run = "") {
+        to_.checks.push_back(
+            {std::exchange(open_, std::nullopt).value_or("library: the process ends well"), why, not_run});
         if (on_check_) on_check_(to_.checks.back());
     }
     bool done() const { return done_; }
@@ -49,12 +71,10 @@ private:
             index_ = json["begin"].get<int>();
             open_ = one_line(json["check"].get<std::string>());
         } else if (json.contains("end") && open_ && json.contains("why") && json["why"].is_string()) {
-            ended(one_line(json["why"].get<std::string>()));
+            ended(one_line(json["why"].get<std::string>()), one_line(json.value("not_run", std::string())));
         } else if (json.contains("plugins") && to_.plugins.empty()) {
             for (const auto& each : json["plugins"])
                 if (auto description = description_from_json(each)) to_.plugins.push_back(*std::move(description));
-            for (const auto& each : json.value("unchecked", nlohmann::json::array()))
-                if (each.is_string()) to_.unchecked.push_back(one_line(each.get<std::string>()));
         } else if (json.contains("done")) {
             done_ = true;
         }
@@ -76,14 +96,28 @@ std::size_t Verification::failed() const {
         std::count_if(checks.begin(), checks.end(), [](const Checked& check) { return !check.why.empty(); }));
 }
 
-Result<Verification> verify(const std::filesystem::path& program, const std::filesystem::path& library, double seconds,
-                            const std::function<void(const Checked&)>& on_check) {
+std::size_t Verification::not_run() const {
+    return static_cast<std::size_t>(
+        std::count_if(checks.begin(), checks.end(), [](const Checked& check) { return !check.not_run.empty(); }));
+}
+
+Result<Verification> verify(const std::filesystem::path& program, const std::filesystem::path& library,
+                            const VerifyOptions& options, const std::function<void(const Checked&)>& on_check) {
+    for (const std::string& file : options.files)
+        if (const std::size_t cut = file.find('='); cut == 0 || cut == std::string::npos || cut + 1 == file.size())
+            return Error{Code::invalid_argument, fmt::format("{} names no file: NAME=FILE", one_line(file))};
+    const WorkFolder folder;
+    if (folder.path().empty()) return Error{Code::io, "cannot make a folder for temporary files; is TMPDIR right?"};
+    const double seconds = options.seconds;
     Verification verification;
     int hangs = 0;
     for (int from = 0;;) {
         Listener listener(verification, on_check);
-        const Child child{
-            .program = program, .arguments = {library.string(), fmt::to_string(from)}, .seconds = seconds, .each = true};
+        Child child{.program = program,
+                    .arguments = {library.string(), fmt::to_string(from), folder.path().string(), options.device},
+                    .seconds = seconds,
+                    .each = true};
+        child.arguments.insert(child.arguments.end(), options.files.begin(), options.files.end());
         PUMICE_ASSIGN(const ChildEnd end, run_child(child, [&](std::string_view text) { listener.take(text); }));
         const bool crashed = WIFSIGNALED(end.status);
         const bool well = end.in_time && !crashed && WEXITSTATUS(end.status) == 0;

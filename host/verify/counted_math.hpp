@@ -36,9 +36,9 @@ struct Tally {
 class Counter {
 public:
     Counter(const Faults& faults, Tally& tally) : faults_(faults), tally_(tally) {}
-    /// What a call begins with.
-    Status call(const char* name) {
-        if (failed_) ++tally_.calls_after_failure;
+    /// What a call begins with. `late`: it is nothing wrong after one that failed.
+    Status call(const char* name, bool late = false) {
+        if (failed_ && !late) ++tally_.calls_after_failure;
         const int index = tally_.calls++;
         if (faults_.fail_call != index) return {};
         failed(name);
@@ -85,7 +85,8 @@ public:
     Status brownian(const Latent& out, double lowest, double highest, double from, double to) override {
         PUMICE_TRY(counter_.call("brownian"));
         ++tally_.noises;
-        if (!(lowest > 0) || !(lowest < highest) || !std::isfinite(highest) || !std::isfinite(from) || !std::isfinite(to))
+        if (!(lowest > 0) || !(lowest < highest) || !std::isfinite(highest) || !std::isfinite(from) ||
+            !std::isfinite(to))
             return Error{Code::invalid_argument, fmt::format("brownian from {} to {} over {} to {}: the least must be "
                                                              "above 0 and below the most",
                                                              from, to, lowest, highest)};

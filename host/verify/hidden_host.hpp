@@ -1,6 +1,7 @@
-// A host that does not have one of its extensions.
+// Hosts that are older or newer than this one: one of the extensions is not there, or the structs are longer.
 #pragma once
 
+#include <cstdint>
 #include <cstring>
 
 #include "pumice/sdk/host.h"
@@ -28,6 +29,24 @@ private:
         const char* id;
     };
     State state_;
+};
+
+/// A struct of a newer host: longer, and with something behind what is known.
+template <class T>
+class Longer {
+public:
+    /// `future` false: as it is.
+    Longer(const T& known, bool future) : all_{known, {}} {
+        std::memset(all_.more, 0xA5, sizeof(all_.more));
+        all_.known.struct_size = static_cast<std::uint32_t>(future ? sizeof(all_) : sizeof(T));
+    }
+    const T* get() const { return &all_.known; }
+
+private:
+    struct {
+        T known;
+        unsigned char more[64];
+    } all_;
 };
 
 }  // namespace pumice::verify

@@ -59,4 +59,10 @@ Why ProcessState::changed() const {
     return "";
 }
 
+void ProcessState::forgive(const ProcessState& before, const ProcessState& after) {
+    handlers_ = after.handlers_;
+    threads_ += after.threads_ > before.threads_ ? after.threads_ - before.threads_ : 0;
+    files_ += after.files_ > before.files_ ? after.files_ - before.files_ : 0;
+}
+
 }  // namespace pumice::verify

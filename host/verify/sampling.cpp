@@ -31,8 +31,9 @@ pumice_sdk_status denoise(const pumice_sampler_call* call, pumice_tensor x, doub
     if (const Status status = d.counter.call("denoise"); !status) return d.session.answer(status);
     const Latent *in = d.session.find(x), *out = d.session.find(denoised);
     if (!in || !out || in == out || !(sigma > 0) || !std::isfinite(sigma))
-        return d.session.answer(Error{Code::invalid_argument,
-                                      fmt::format("denoise of tensor {} at sigma {} into tensor {}", x, sigma, denoised)});
+        return d.session.answer(
+            Error{Code::invalid_argument,
+                  fmt::format("denoise of tensor {} at sigma {} into tensor {}", x, sigma, denoised)});
     const auto from = d.math.inner().data(*in), to = d.math.inner().data(*out);
     const double variance = kSpread * kSpread, share = variance / (variance + sigma * sigma);
     for (std::size_t i = 0; i < from.size(); ++i)
@@ -53,13 +54,6 @@ void fill_start(const SamplingOptions& options, Sampled& sampled) {
         sampled.start[i] = static_cast<float>(from + sigma * double(noise[i]));
     }
 }
-
-/// A struct of a newer host: longer, and with something behind what is known.
-template <class T>
-struct Longer {
-    T known;
-    unsigned char more[64];
-};
 
 }  // namespace
 
@@ -89,10 +83,14 @@ Result<std::vector<float>> levels_for(const Plugin& plugin, const plugins::Metho
         const auto own = std::find_if(all.begin(), all.end(),
                                       [&](const plugins::Method& each) { return each.name == method.schedule; });
         if (own == all.end())
-            return Error{Code::not_found, fmt::format("it walks the schedule {} alone, which this plugin does not bring",
-                                                      method.schedule)};
-        plugins::PluginMethod schedule{plugin.description().id, plugin.subject.library, plugin.index,
-                                       static_cast<std::uint32_t>(own - all.begin()), *own,
+            return Error{
+                Code::not_found,
+                fmt::format("it walks the schedule {} alone, which this plugin does not bring", method.schedule)};
+        plugins::PluginMethod schedule{plugin.description().id,
+                                       plugin.subject.library,
+                                       plugin.index,
+                                       static_cast<std::uint32_t>(own - all.begin()),
+                                       *own,
                                        trials(*own).front().values};
         PUMICE_ASSIGN(sigmas, plugins::run_schedule(schedule, "sd1", table, asked, {}, {}));
     }
@@ -127,19 +125,13 @@ Sampled sample(const Plugin& plugin, std::uint32_t index, const SamplingOptions&
                        .check = [&] { return counter.call("check"); }});
     Denoising denoising{session, math, counter, options.model, sampled};
     const auto values = plugins::values_of(method, options.params);
-    Longer<pumice_sampler_call> request{};
-    std::fill(std::begin(request.more), std::end(request.more), static_cast<unsigned char>(0xA5));
-    request.known = {static_cast<std::uint32_t>(options.future ? sizeof(request) : sizeof(request.known)),
-                     static_cast<std::uint32_t>(options.sigmas.size()),
-                     options.sigmas.data(),
-                     values.data(),
-                     session.lend(*x),
-                     0,
-                     &denoising,
-                     denoise};
+    const Longer<pumice_sampler_call> request(
+        {sizeof(pumice_sampler_call), static_cast<std::uint32_t>(options.sigmas.size()), options.sigmas.data(),
+         values.data(), session.lend(*x), 0, &denoising, denoise},
+        options.future);
     const pumice_sampler_1* extension = instance->sampler();
-    sampled.status = plugins::call_plugin(
-        sampled.thrown, [&] { return extension->run(instance->plugin(), index, &request.known); });
+    sampled.status =
+        plugins::call_plugin(sampled.thrown, [&] { return extension->run(instance->plugin(), index, request.get()); });
     sampled.left = session.end_run();
     if (const Status outcome = session.outcome(sampled.status, sampled.thrown, "run"); !outcome)
         sampled.error = outcome.error().message;

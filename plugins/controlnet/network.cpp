@@ -12,6 +12,7 @@ pumice_sdk_status Host::find(const pumice_host* from) {
 }
 
 pumice_sdk_status Host::fail(pumice_sdk_status status, const std::string& why) const {
+    if (failed != PUMICE_SDK_OK) return failed;
     host->set_error(host, why.c_str());
     return status;
 }
@@ -24,7 +25,10 @@ std::vector<std::uint64_t> Host::shape(const std::string& name) const {
     pumice_weight_info info{};
     info.struct_size = sizeof(info);
     const std::uint32_t index = weights->find(host, file, name.c_str());
-    if (index >= weights->count(host, file) || weights->info(host, file, index, &info) != PUMICE_SDK_OK) return {};
+    if (index >= weights->count(host, file)) return {};
+    const pumice_sdk_status status = weights->info(host, file, index, &info);
+    if (failed == PUMICE_SDK_OK) failed = status;
+    if (status != PUMICE_SDK_OK) return {};
     return {info.shape, info.shape + info.rank};
 }
 
@@ -99,7 +103,12 @@ pumice_node Network::silu(pumice_node x) {
     return host_.graph->activation(host_.host, graph_, x, PUMICE_ACTIVATE_SILU, 0);
 }
 
+void Network::take(pumice_sdk_status status) {
+    if (status_ == PUMICE_SDK_OK) status_ = status;
+}
+
 pumice_sdk_status Network::status() const {
+    if (host_.failed != PUMICE_SDK_OK) return host_.failed;
     return status_ != PUMICE_SDK_OK ? status_ : host_.graph->check(host_.host, graph_);
 }
 

@@ -16,9 +16,11 @@ struct Host {
     const pumice_host_weights_1* weights = nullptr;
     const pumice_host_kernel_1* kernel = nullptr;
     pumice_weight_file file = 0;
+    mutable pumice_sdk_status failed = PUMICE_SDK_OK;  ///< of the host, in this call: of what `shape` asks for
 
     /// PUMICE_SDK_MISSING_FEATURE, and an error text, if one is lacking.
     pumice_sdk_status find(const pumice_host* from);
+    /// What the host failed with, or this.
     pumice_sdk_status fail(pumice_sdk_status status, const std::string& why) const;
 
     bool has(const std::string& name) const;
@@ -53,7 +55,9 @@ public:
 
     const Host& host() const { return host_; }
     pumice_graph graph() const { return graph_; }
-    /// The first error of loading a weight, else the graph's.
+    /// Takes over a status that the host gave.
+    void take(pumice_sdk_status status);
+    /// The first error of what is not the graph's, else the graph's.
     pumice_sdk_status status() const;
 
 private:

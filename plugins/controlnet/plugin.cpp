@@ -45,18 +45,26 @@ pumice_sdk_status open(pumice_plugin* plugin, std::uint32_t index, const pumice_
         Networks& self = networks_of(plugin);
         pumice_sdk_status status = self.host.find(self.host.host);
         if (status == PUMICE_SDK_OK) status = self.host.weights->open(self.host.host, model->path, &self.host.file);
-        return status == PUMICE_SDK_OK ? kinds()[index].open(self.host, *model, self.model) : status;
+        if (status == PUMICE_SDK_OK) status = kinds()[index].open(self.host, *model, self.model);
+        return self.host.failed != PUMICE_SDK_OK ? self.host.failed : status;
     });
 }
 
+/// Runs a part of the model that is open.
+template <class Part>
+pumice_sdk_status with_model(pumice_plugin* plugin, Part&& part) {
+    Networks& self = networks_of(plugin);
+    if (!self.model) return PUMICE_SDK_INVALID_ARGUMENT;
+    self.host.failed = PUMICE_SDK_OK;
+    return sdk::guarded([&] { return part(*self.model); });
+}
+
 pumice_sdk_status prepare(pumice_plugin* plugin, std::uint32_t, const pumice_control_prepare* call) {
-    Model* model = networks_of(plugin).model.get();
-    return model ? sdk::guarded([&] { return model->prepare(*call); }) : PUMICE_SDK_INVALID_ARGUMENT;
+    return with_model(plugin, [&](Model& model) { return model.prepare(*call); });
 }
 
 pumice_sdk_status step(pumice_plugin* plugin, std::uint32_t, const pumice_control_step* call) {
-    Model* model = networks_of(plugin).model.get();
-    return model ? sdk::guarded([&] { return model->step(*call); }) : PUMICE_SDK_INVALID_ARGUMENT;
+    return with_model(plugin, [&](Model& model) { return model.step(*call); });
 }
 
 const void* Networks::get_extension(pumice_plugin*, const char* id) {

@@ -143,7 +143,8 @@ private:
             options.f32.glsl = kPool;
             options.reads = options.writes = 1;
             options.push_bytes = 16;
-            if (host_.kernel->create(host_.host, &options, &kernel_) != PUMICE_SDK_OK) return 0;
+            net.take(host_.kernel->create(host_.host, &options, &kernel_));
+            if (kernel_ == 0) return 0;
         }
         const pumice_shape in = net.shape(x), out{in.n, in.h / 2, in.w / 2, in.c};
         const std::uint32_t push[] = {out.h, out.w, out.c / 4, in.w};
@@ -156,7 +157,7 @@ private:
         use.groups[1] = use.groups[2] = 1;
         use.flops = 16.0 * out.h * out.w * out.c / 4;
         pumice_node written = 0;
-        host_.kernel->append(host_.host, net.graph(), kernel_, &use, &written);
+        net.take(host_.kernel->append(host_.host, net.graph(), kernel_, &use, &written));
         return written;
     }
 

@@ -107,6 +107,7 @@ bool Compact::read(const sdk::WeightFile& file, Compact& net, std::string& why) 
     while (is_conv3(file, name(2 * net.layers))) ++net.layers;
     if (net.layers < 2) return false;
     const auto first = file.shape(name(0) + ".weight"), last = file.shape(name(2 * net.layers - 2) + ".weight");
+    if (first.size() != 4 || last.size() != 4) return false;  // the host no longer says
     for (net.factor = 1; 3ull * net.factor * net.factor < last[0];) ++net.factor;
     if (first[1] != 3 || last[0] != 3ull * net.factor * net.factor || net.factor > 16) {
         why = "a compact network, but not one from RGB to RGB";

@@ -12,6 +12,36 @@ using namespace pumice::test;
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
+TEST_CASE("a control network that ends the program is named by the next start") {
+    TemporaryFolder folder;
+    const fs::path plugins = folder.path() / "data" / "pumice" / "plugins";
+    fs::create_directories(plugins);
+    fs::copy_file(fs::path(PUMICE_BAD_PLUGINS) / "control_crashes.so", plugins / "bad.so");
+    const std::string goldens = std::string(PUMICE_TEST_DATA) + "/goldens/";
+    const auto command = [&](std::vector<std::string> arguments) {
+        return Run{.arguments = std::move(arguments),
+                   .environment = {{"XDG_DATA_HOME", (folder.path() / "data").string()},
+                                   {"XDG_STATE_HOME", (folder.path() / "state").string()},
+                                   {"XDG_CACHE_HOME", (folder.path() / "cache").string()},
+                                   {"HOME", folder.path().string()}},
+                   .folder = folder.path()};
+    };
+    const Run generate =
+        command({"generate", "-m", tiny_checkpoint().string(), "-p", "a boat", "-W", "64", "-H", "64", "--steps", "2",
+                 "-o", "out.png", "--control",
+                 "method=test_control_crashes,model=" + goldens +
+                     "control/controlnet_tiny.safetensors,image=" + goldens + "e2e/sd1_euler_a_normal.image0.png"});
+    const Finished crashed = run(generate);
+    INFO(crashed.err);
+    CHECK(crashed.status == 128 + SIGSEGV);
+    CHECK_FALSE(fs::exists(folder.path() / "out.png"));
+    const Finished next = run(generate);
+    CHECK(next.status == 3);
+    CHECK(next.err.find(
+              "pumice: the program ended while the code of plugin test.control_crashes ran; it is left out until "
+              "pumice plugins enable test.control_crashes\n") != std::string::npos);
+}
+
 TEST_CASE("after a crash in a sampler the next start names it and leaves it out until it is enabled") {
     struct Case {
         const char* fault;

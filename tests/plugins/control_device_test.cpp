@@ -251,6 +251,57 @@ TEST_CASE("a ControlNet in any layout is the same network; what is none says so"
     CHECK(t.open((folder.path() / "absent").string()).error().code == Code::not_found);
 }
 
+TEST_CASE("a control network that fails ends the picture with its name, and the engine goes on") {
+    Tiny t;
+    TemporaryFolder folder;
+    for (const char* fault :
+         {"methods_none", "control_throws", "control_fails", "control_shape", "control_place", "init_miscompiles"})
+        fs::copy_file(fs::path(PUMICE_BAD_PLUGINS) / (std::string(fault) + ".so"),
+                      folder.path() / (std::string(fault) + ".so"));
+    plugins::RegistryOptions options;
+    options.builtin = PUMICE_BUILTIN_PLUGINS;
+    options.probe = PUMICE_PROBE;
+    options.places = {{"user", folder.path()}};
+    t.registry = ok(plugins::Registry::create(std::move(options)));
+    const auto run = [&](const std::string& fault) -> Status {
+        Control control = t.control(1);
+        control.network = ok(
+            plugins::open_control(*t.registry, "test_" + fault, {.path = kControlNet, .unet = t.model->config().unet},
+                                  {.device = gpu().device, .kernels = t.kernels, .precision = Precision::fp32}, {}));
+        const Shape shape{1, 8, 8, 4};
+        PUMICE_ASSIGN(const auto math, GpuTensorMath::create(gpu().device, *t.kernels, shape, Precision::fp32,
+                                                             [](std::span<float>) { return Status{}; }));
+        PUMICE_ASSIGN(const auto set, ControlSet::create(*t.model, list(std::move(control)), shape));
+        PUMICE_ASSIGN(
+            const auto denoiser,
+            GuidedDenoiser::create(*t.model, *math, shape, {.scale = 5, .method = nullptr, .controls = set.get()}));
+        const std::vector<const Conditioning*> conds{&t.cond}, unconds{&t.uncond};
+        PUMICE_TRY(denoiser->set_progress(0));
+        PUMICE_TRY(denoiser->set_conditioning(conds, unconds));
+        PUMICE_ASSIGN(const Latent x, math->create_latent());
+        PUMICE_ASSIGN(const Latent denoised, math->create_latent());
+        return denoiser->denoise(x, 2, denoised);
+    };
+    const auto message = [&](const std::string& fault) {
+        const Status status = run(fault);
+        return status ? "" : status.error().message;
+    };
+    CHECK(message("control_throws") ==
+          "plugin test.control_throws: control test_control_throws: step: it threw an "
+          "exception: no more");
+    CHECK(message("control_fails") == "plugin test.control_fails: control test_control_fails: step: it is too much");
+    CHECK(message("control_place").find("add of node ") != std::string::npos);
+    CHECK(message("control_place").find("plugin test.control_place: ") == 0);
+    CHECK(message("control_shape").find("input_blocks.0") != std::string::npos);
+    ok(run("methods_none"));
+    const auto made = plugins::open_control(
+        *t.registry, "test_init_miscompiles", {.path = kControlNet, .unet = t.model->config().unet},
+        {.device = gpu().device, .kernels = t.kernels, .precision = Precision::fp32}, {});
+    REQUIRE(!made);
+    CHECK(made.error().message.find("plugin test.init_miscompiles: ") == 0);
+    CHECK(made.error().message.find("broken.comp:2: error: 'wrong'") != std::string::npos);
+}
+
 TEST_CASE("a method of guidance gets the predictions apart, and a perturbed one if it asks") {
     Tiny t;
     Plain plain;

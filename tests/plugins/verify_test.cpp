@@ -11,9 +11,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// Without a device: with one, verify_device_test.cpp does it.
 Verification verify(const fs::path& file, double seconds) {
     std::size_t heard = 0;
-    auto verification = plugins::verify(PUMICE_VERIFY, file, seconds, [&](const Checked&) { ++heard; });
+    const plugins::VerifyOptions options{.seconds = seconds, .device = "none", .files = {}};
+    auto verification = plugins::verify(PUMICE_VERIFY, file, options, [&](const Checked&) { ++heard; });
     REQUIRE(verification);
     CHECK(heard == verification->checks.size());
     return *std::move(verification);
@@ -54,9 +56,13 @@ TEST_CASE("a sound plugin passes, and so do all that come with Pumice") {
         const Verification verification = verify(entry.path(), 120);
         CHECK(failures(verification) == std::vector<std::string>{});
         CHECK_FALSE(verification.plugins.empty());
-        // What nobody has written checks for is told.
+        // What could not be run is told, with what it lacks.
         const bool samples = entry.path().filename() == "samplers.so" || entry.path().filename() == "guidance.so";
-        CHECK(verification.unchecked.empty() == samples);
+        CHECK((verification.not_run() == 0) == samples);
+        for (const Checked& check : verification.checks)
+            if (!check.not_run.empty())
+                CHECK((check.not_run == "no Vulkan device is to be used" ||
+                       check.name.find("pose") != std::string::npos));
     }
     CHECK(files > 0);
 }
@@ -104,5 +110,8 @@ TEST_CASE("each fault is found, and named") {
             return line.find(expected.check) != std::string::npos && line.find(expected.why) != std::string::npos;
         }));
     }
-    CHECK_FALSE(plugins::verify("/no/such/program", bad("none"), 5, {}));
+    CHECK_FALSE(plugins::verify("/no/such/program", bad("none"), {}, {}));
+    CHECK(plugins::verify(PUMICE_VERIFY, bad("none"), {.seconds = 5, .device = "none", .files = {"esrgan"}}, {})
+              .error()
+              .message == "esrgan names no file: NAME=FILE");
 }

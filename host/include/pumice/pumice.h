@@ -172,21 +172,34 @@ PUMICE_API const char* pumice_plugins_image_filter(const pumice_plugins* plugins
 PUMICE_API pumice_status pumice_plugins_set_enabled(pumice_plugins* plugins, const char* id, int32_t enabled,
                                                     pumice_error* error);
 
+/* What a check came to. */
+typedef enum pumice_check_outcome {
+    PUMICE_CHECK_PASSED = 0,
+    PUMICE_CHECK_FAILED = 1,
+    PUMICE_CHECK_NOT_RUN = 2 /* something is lacking here: a device, a file */
+} pumice_check_outcome;
+
 typedef struct pumice_verify_options {
     size_t struct_size;
     double seconds; /* how long one check may take; 0: 30 */
-    /* Hears of each check as it ends, on the thread of the call; `why` is "" when it passed. NULL: none. */
-    void (*on_check)(void* user, const char* check, const char* why);
+    /* Hears of each check as it ends, on the thread of the call; `outcome` is a pumice_check_outcome, `why` "" when it
+     * passed. NULL: none. */
+    void (*on_check)(void* user, const char* check, int32_t outcome, const char* why);
     void* user;
+    const char* device; /* as pumice_engine_options.device; "none": none, and what needs one is not run */
+    /* What plugins need to be run and the checks cannot make: "NAME=FILE", the model of the upscaler or control network
+     * NAME, or "METHOD.PARAM=FILE", a parameter of type file. */
+    const char* const* files;
+    size_t file_count;
 } pumice_verify_options;
 #define PUMICE_VERIFY_OPTIONS_INIT \
-    { sizeof(pumice_verify_options), 0, NULL, NULL }
+    { sizeof(pumice_verify_options), 0, NULL, NULL, NULL, NULL, 0 }
 
 /* Holds a plugin's library against what the plugin interface asks of it, in processes of its own: for those who write
  * plugins. Failed checks are no error; *report is a JSON object with "plugins" (as in pumice_plugins_json), "checks"
- * ("check", "why"), "failed", their number, and "unchecked", the extensions that there are no checks for. options may be
- * NULL. The text goes with pumice_string_destroy.
- * PUMICE_NOT_FOUND for no such file. */
+ * ("check", "why" it failed, "not_run": what it lacked), "failed" and "not_run", how many those are. options may be NULL.
+ * The text goes with pumice_string_destroy.
+ * PUMICE_NOT_FOUND for no such file; PUMICE_INVALID_ARGUMENT for an option that is none. */
 PUMICE_API pumice_status pumice_plugin_verify(const char* library, const pumice_verify_options* options, char** report,
                                               pumice_error* error);
 

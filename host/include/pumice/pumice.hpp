@@ -290,17 +290,27 @@ private:
     detail::Handle<pumice_plugins> handle_;
 };
 
-/// See pumice_plugin_verify; `seconds` 0: 30.
-inline Expected<std::string> verify_plugin(
-    const std::string& library, double seconds = 0,
-    const std::function<void(std::string_view check, std::string_view why)>& on_check = {}) {
+struct VerifyOptions {
+    double seconds = 0;                   ///< 0: 30
+    std::string device = {};              ///< empty: the best; "none": none
+    std::vector<std::string> files = {};  ///< "NAME=FILE"
+    std::function<void(std::string_view check, pumice_check_outcome outcome, std::string_view why)> on_check = {};
+};
+
+/// See pumice_plugin_verify.
+inline Expected<std::string> verify_plugin(const std::string& library, const VerifyOptions& wanted = {}) {
     pumice_verify_options options = PUMICE_VERIFY_OPTIONS_INIT;
-    options.seconds = seconds;
-    if (on_check) {
-        options.on_check = [](void* user, const char* check, const char* why) noexcept {
-            (*static_cast<const std::function<void(std::string_view, std::string_view)>*>(user))(check, why);
+    options.seconds = wanted.seconds;
+    options.device = detail::text_or_null(wanted.device);
+    std::vector<const char*> files;
+    for (const std::string& file : wanted.files) files.push_back(file.c_str());
+    options.files = files.data();
+    options.file_count = files.size();
+    if (wanted.on_check) {
+        options.on_check = [](void* user, const char* check, std::int32_t outcome, const char* why) noexcept {
+            static_cast<const VerifyOptions*>(user)->on_check(check, static_cast<pumice_check_outcome>(outcome), why);
         };
-        options.user = const_cast<void*>(static_cast<const void*>(&on_check));
+        options.user = const_cast<void*>(static_cast<const void*>(&wanted));
     }
     pumice_error error = PUMICE_ERROR_INIT;
     char* report = nullptr;
@@ -313,7 +323,7 @@ struct EngineOptions {
     std::string cache_folder = {};   ///< empty: pipelines are not kept
     std::string shader_folder = {};  ///< empty: the shaders that are built in
     bool validation = false;
-    LogFunction log = {};  ///< on any thread, one call at a time; must not throw
+    LogFunction log = {};              ///< on any thread, one call at a time; must not throw
     const Plugins* plugins = nullptr;  ///< nullptr: those that come with Pumice
 };
 
@@ -535,8 +545,8 @@ public:
         values.guidance = request.guidance.c_str();
         std::vector<pumice_control> controls;
         for (const Control& c : request.controls)
-            controls.push_back({sizeof(pumice_control), c.model.c_str(), c.method.c_str(), c.rgb.data(), c.width, c.height,
-                                c.preprocessor.c_str(), c.weight, c.start, c.end, c.mode, c.resize});
+            controls.push_back({sizeof(pumice_control), c.model.c_str(), c.method.c_str(), c.rgb.data(), c.width,
+                                c.height, c.preprocessor.c_str(), c.weight, c.start, c.end, c.mode, c.resize});
         std::vector<const pumice_control*> control_list;
         for (const pumice_control& control : controls) control_list.push_back(&control);
         values.controls = control_list.data();

@@ -16,14 +16,18 @@ namespace pumice::sdk {
 /// for after it does nothing, and run gives it back.
 class Job {
 public:
-    explicit Job(const pumice_host* from)
+    /// What it cannot do without.
+    enum class Needs { device, pictures };
+    explicit Job(const pumice_host* from, Needs needs = Needs::device)
         : host(from),
           graph(find_extension<pumice_host_graph_1>(from, PUMICE_HOST_GRAPH_1)),
           weights(find_extension<pumice_host_weights_1>(from, PUMICE_HOST_WEIGHTS_1)),
           kernel(find_extension<pumice_host_kernel_1>(from, PUMICE_HOST_KERNEL_1)),
           image(find_extension<pumice_host_image_1>(from, PUMICE_HOST_IMAGE_1)),
           progress(find_extension<pumice_host_progress_1>(from, PUMICE_HOST_PROGRESS_1)) {
-        if (!graph || !weights || !kernel || !image || !progress)
+        if (!image || !progress)
+            fail(PUMICE_SDK_MISSING_FEATURE, "the host has no pumice.image/1 or no pumice.progress/1");
+        else if (needs == Needs::device && (!graph || !weights || !kernel))
             fail(PUMICE_SDK_MISSING_FEATURE, "the host has no device: pumice.graph/1 and its like are missing");
     }
     Job(const Job&) = delete;

@@ -26,9 +26,29 @@ use() {
         sampler) echo "--sampler my_sampler --plugin-param sampler.step_scale=0.98" ;;
         schedule) echo "--schedule my_schedule --plugin-param schedule.bend=3" ;;
         guidance) echo "--guidance my_guidance --plugin-param guidance.strength=0.5" ;;
-        *) echo "" ;;
+        image_filter) echo "--filter my_image_filter" ;;
+        control) echo "--control method=my_control,model=$work/my_control.safetensors,image=$work/out.png" ;;
     esac
 }
+
+# A network of zeros but for the bias, for a UNet of $1 channels: 192 inputs each.
+control_model() {
+    weight=$(($1 * 192 * 4)) all=$(($1 * 193 * 4))
+    header=$(printf '{"my_control.weight":{"dtype":"F32","shape":[%d,192],"data_offsets":[0,%d]},' "$1" $weight)
+    header=$header$(printf '"my_control.bias":{"dtype":"F32","shape":[%d],"data_offsets":[%d,%d]}}' "$1" $weight $all)
+    printf "\\$(printf %o $((${#header} % 256)))\\$(printf %o $((${#header} / 256)))\\0\\0\\0\\0\\0\\0"
+    printf %s "$header"
+    head -c $weight /dev/zero
+    i=0
+    while [ $i -lt "$1" ]; do printf '\0\0\200\077'; i=$((i + 1)); done # 1.0
+}
+control_model 32 >"$work/my_control.safetensors"
+
+# Without a model there is no device either.
+without="--device none"
+[ -z "$model" ] || without=
+# shellcheck disable=SC2086
+verify() { pumice plugins verify "$@" $without --file my_control="$work/my_control.safetensors"; }
 
 "$prefix/bin/pumice" plugins new --help >help.txt
 kinds=$(sed -n 's/^ *--kind KIND *//p' help.txt | tr -d ,)
@@ -42,17 +62,24 @@ for kind in $kinds; do
     quietly cmake -S "$name" -B "$name/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \
         -DCMAKE_C_FLAGS="-Wall -Wextra -Werror"
     quietly cmake --build "$name/build"
-    pumice plugins verify "$name/build/package"
+    verify "$name/build/package"
     pumice plugins pack "$name/build/package" -o "$name.pumice" --key key
-    pumice plugins verify "$name.pumice" >verify.txt
+    verify "$name.pumice" >verify.txt
+    if [ -n "$model" ] && grep '^not run' verify.txt; then exit 1; fi
     has '^ok *package: plugin.toml says the same' verify.txt
     pumice plugins install "$name.pumice"
-    pumice plugins verify "org.example.$name" --json >verify.txt
+    verify "org.example.$name" --json >verify.txt
     has '"failed": 0' verify.txt
     pumice plugins list >plugins.txt
     has "^org.example.$name  *0.1.0  *$kind  *user  *on" plugins.txt
     has "^$name  *org.example.$name" plugins.txt
-    if [ -n "$model" ]; then
+    if [ -n "$model" ] && [ "$kind" = upscaler ]; then
+        pumice upscale out.png --upscaler "$name" --scale 2 -q -o large.png
+        [ -s large.png ]
+    elif [ -n "$model" ] && [ "$kind" = preprocessor ]; then
+        pumice preprocess "$name" out.png -q -o edges.png --plugin-param preprocessor.gain=6
+        [ -s edges.png ]
+    elif [ -n "$model" ]; then
         for with in "" "$(use "$kind")"; do
             # shellcheck disable=SC2086
             pumice generate -q -m "$model" -p "a boat" -W 64 -H 64 --steps 3 --seed 7 -o "out${with:+-with}.png" $with
@@ -67,7 +94,7 @@ done
 echo "== a package that says what its library does not"
 sed -i 's/^version = .*/version = "0.2.0"/' my_sampler/build/package/plugin.toml
 status=0
-pumice plugins verify my_sampler/build/package >verify.txt 2>error.txt || status=$?
+verify my_sampler/build/package >verify.txt 2>error.txt || status=$?
 [ $status -eq 38 ] || { cat verify.txt error.txt; exit 1; }
 has '^FAILED *package: plugin.toml says the same: its version is 0.2.0' verify.txt
 has 'checks of my_sampler/build/package failed' error.txt

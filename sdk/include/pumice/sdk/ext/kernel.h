@@ -67,7 +67,8 @@ typedef struct pumice_kernel_use {
 typedef struct pumice_host_kernel_1 {
     uint32_t struct_size;
     uint32_t reserved; /* 0 */
-    /* Compiles and checks. PUMICE_SDK_BAD_FORMAT with the compiler's lines, which begin with NAME:LINE; host errors
+    /* May be called in the plugin's init, so that what is wrong with a shader is told when an instance is made; the host
+     * has this extension where there is a device, and not when a plugin is tried out. Compiles and checks. PUMICE_SDK_BAD_FORMAT with the compiler's lines, which begin with NAME:LINE; host errors
      * show the first of them, the log all. The same code is compiled once for all instances. */
     pumice_sdk_status (*create)(const pumice_host* host, const pumice_kernel_options* options, pumice_kernel* kernel);
     /* Appends; written[i] are the new tensors (0 after an error of the graph, as operators give). A tensor larger than
