@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "outcome.hpp"
+
 namespace pumice::cli {
 namespace {
 

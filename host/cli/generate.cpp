@@ -173,8 +173,8 @@ private:
     /// `request` receives what was asked of the engine.
     Expected<Images> make(Request& request);
     Expected<void> write(const Images&, const Request&);
-    std::vector<std::pair<std::string, std::string>> more_info(const Request&, std::size_t picture) const;
-    host::PictureInfo info(const Request&, std::size_t picture, std::uint64_t seed, const Json& report) const;
+    std::vector<std::pair<std::string, std::string>> more_info(const Request&, std::size_t index) const;
+    host::PictureInfo info(const Request&, std::size_t index, std::uint64_t seed, const Json& report) const;
     void report(const Request&, const Images&) const;
 
     const Context& context_;
@@ -264,10 +264,10 @@ Expected<void> Generation::read_control_pictures(Request& request) const {
 
 /// In the web UI's words.
 std::vector<std::pair<std::string, std::string>> Generation::more_info(const Request& request,
-                                                                       std::size_t picture) const {
+                                                                       std::size_t index) const {
     std::vector<std::pair<std::string, std::string>> more;
     if (request.variation_strength > 0) {
-        more.emplace_back("Variation seed", fmt::to_string(request.variation_seed + picture));
+        more.emplace_back("Variation seed", fmt::to_string(request.variation_seed + index));
         more.emplace_back("Variation seed strength", fmt::format("{}", request.variation_strength));
     }
     if (request.seed_width || request.seed_height)
@@ -301,7 +301,7 @@ std::vector<std::pair<std::string, std::string>> Generation::more_info(const Req
     return more;
 }
 
-host::PictureInfo Generation::info(const Request& request, std::size_t picture, std::uint64_t seed,
+host::PictureInfo Generation::info(const Request& request, std::size_t index, std::uint64_t seed,
                                    const Json& report) const {
     std::vector<std::pair<std::string, std::string>> loras;
     for (const Json& adapter : report["adapters"]) loras.emplace_back(adapter["name"], adapter["hash"]);
@@ -322,7 +322,7 @@ host::PictureInfo Generation::info(const Request& request, std::size_t picture, 
             .model_name = model_file_.stem().string(),
             .clip_skip = request.clip_skip,
             .rng = rng_name(request.rng),
-            .more = more_info(request, picture),
+            .more = more_info(request, index),
             .version = fmt::format("pumice {}", pumice::version().text)};
 }
 
