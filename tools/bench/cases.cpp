@@ -256,6 +256,9 @@ void layout(List& list) {
             const TensorId x = in.f32(g, latent), output = in.f32(g, both), parameters = in.f32(g, {1, 1, 1, 4});
             return ops::guide_half(g, x, output, 1, parameters, 1);
         });
+        list.move("blend", set, text(latent), [=](Graph& g, Inputs& in) {
+            return ops::blend(g, in.f32(g, latent), in.f32(g, latent), in.f32(g, latent));
+        });
         list.move("linear_combination", set, text(latent) + ", 3 terms", [=](Graph& g, Inputs& in) {
             const std::array terms{ops::Term{in.f32(g, latent), 0.5f}, ops::Term{in.f32(g, latent), 0.25f},
                                    ops::Term{in.f32(g, latent), -1.0f}};
@@ -287,6 +290,9 @@ void layout(List& list) {
                   {},
                   true});
     }
+    list.move("slice_channels", "text", "77x3072 to 1024", [](Graph& g, Inputs& in) {
+        return ops::slice_channels(g, in.activation(g, {1, 1, 77, 3072}), 1024, 1024);
+    });
     list.move("upsample_nearest", "vae 512", "1x256x256x256", [](Graph& g, Inputs& in) {
         return ops::upsample_nearest(g, in.activation(g, {1, 256, 256, 256}), 512, 512);
     });
