@@ -94,9 +94,12 @@ Result<std::vector<float>> WeightSet::values(const std::string& name) const {
 }
 
 Status WeightSet::flush() {
-    if (merger_) PUMICE_TRY(merger_->flush());
+    Status status = merger_ ? merger_->flush() : Status{};
     merger_.reset();
-    return store_ ? store_->flush() : Status{};
+    if (store_)
+        if (Status stored = store_->flush(); status && !stored) status = std::move(stored);
+    if (!status) release();  // what was under way holds nothing of use
+    return status;
 }
 
 void WeightSet::release() {

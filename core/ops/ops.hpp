@@ -153,7 +153,9 @@ TensorId guide_half(Graph&, TensorId x, TensorId model_output, std::uint32_t hal
 TensorId timestep_embedding(Graph&, TensorId timesteps, std::uint32_t n, std::uint32_t dim);
 
 /// Rows of the table for each token, plus the position's row: tokens i32 {n,1,T,1} → {n,1,T,k}.
-TensorId embedding(Graph&, TensorId tokens, const Weight& table, const Weight& positions);
+///
+/// `more`, f32 {1,1,rows,k}, has the rows of the tokens from table.n on: vectors of the prompt's own.
+TensorId embedding(Graph&, TensorId tokens, const Weight& table, const Weight& positions, TensorId more = {});
 
 /// Other element type, same shape.
 TensorId cast(Graph&, TensorId x, DType);

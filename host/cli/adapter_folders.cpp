@@ -32,6 +32,18 @@ std::vector<std::string> lora_folders(const host::Settings& settings) {
     return folders;
 }
 
+std::vector<std::string> embedding_folders(const host::Settings& settings) {
+    if (settings.embeddings_folder) return {*settings.embeddings_folder};
+    std::vector<std::string> folders;
+    if (!settings.models_folder) return folders;
+    const fs::path models(*settings.models_folder);
+    for (const fs::path& root : {models, models.parent_path(), models.parent_path().parent_path()}) {
+        std::error_code error;
+        if (fs::is_directory(root / "embeddings", error)) folders.push_back((root / "embeddings").string());
+    }
+    return folders;
+}
+
 Expected<void> add_lora(const std::string& option, std::string& prompt, std::vector<std::string>& folders) {
     // Weights are the last one or two parts; a name may have a colon.
     std::string name = option, weights;

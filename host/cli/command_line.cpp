@@ -66,7 +66,7 @@ struct Parser {
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, output, config, params, filters, controls, loras, init_image, mask;
+    Given prompt, output, config, params, filters, controls, loras, styles, init_image, mask;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
@@ -77,6 +77,7 @@ struct Generate : Parser {
           filters(add_all(*app, "--filter")),
           controls(add_all(*app, "--control")),
           loras(add_all(*app, "--lora")),
+          styles(add_all(*app, "--style")),
           init_image(add(*app, "--init-image")),
           mask(add(*app, "--mask")) {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
@@ -95,6 +96,10 @@ struct Generate : Parser {
                                           {"--batch", "-b,--batch"},
                                           {"--clip-skip", "--clip-skip"},
                                           {"--lora-folder", "--lora-folder"},
+                                          {"--embedding-folder", "--embedding-folder"},
+                                          {"--styles-file", "--styles-file"},
+                                          {"--wildcards", "--wildcards"},
+                                          {"--emphasis", "--emphasis"},
                                           {"--prediction", "--prediction"},
                                           {"--strength", "--strength"},
                                           {"--resize-mode", "--resize-mode"},
@@ -134,6 +139,7 @@ struct Generate : Parser {
         HOST_TRY(read_params(params, line.settings));
         line.filters = filters.option->results();
         line.loras = loras.option->results();
+        line.styles = styles.option->results();
         for (const std::string& text : controls.option->results()) {
             HOST_ASSIGN(ControlOption control, parse_control(text));
             line.controls.push_back(std::move(control));

@@ -12,6 +12,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/output_names.hpp"
 #include "cli/progress.hpp"
+#include "cli/prompts.hpp"
 #include "cli/starter.hpp"
 #include "image/atomic_file.hpp"
 #include "image/infotext.hpp"
@@ -66,6 +67,7 @@ Request make_request(const Model& model, const host::Settings& s, const std::str
     set_real(request.refiner_switch, s.refiner_switch);
     request.seed = s.seed ? *s.seed : random_seed();
     if (s.rng.value_or("torch-cpu") == "philox") request.rng = PUMICE_RNG_PHILOX;
+    if (s.emphasis.value_or("original") == "no-norm") request.emphasis = PUMICE_EMPHASIS_NO_NORM;
     return request;
 }
 
@@ -212,7 +214,9 @@ Expected<void> Generation::run() {
     request.picture = std::move(picture);
     if (refiner) request.refiner = &*refiner;
     request.filters = context_.line.filters;
+    HOST_TRY(prepare_prompts(request, context_.line.styles, context_.settings));
     request.adapter_folders = lora_folders(context_.settings);
+    request.embedding_folders = embedding_folders(context_.settings);
     for (const std::string& lora : context_.line.loras) HOST_TRY(add_lora(lora, request.prompt, request.adapter_folders));
     std::vector<UsedMethod> used = {{"sampler", request.sampler}, {"schedule", request.schedule}};
     if (!request.guidance.empty()) used.push_back({"guidance", request.guidance});
@@ -275,6 +279,8 @@ std::vector<std::pair<std::string, std::string>> Generation::more_info(const Req
 host::PictureInfo Generation::info(const Request& request, std::uint64_t seed, const Json& report) const {
     std::vector<std::pair<std::string, std::string>> loras;
     for (const Json& adapter : report["adapters"]) loras.emplace_back(adapter["name"], adapter["hash"]);
+    std::vector<std::pair<std::string, std::string>> embeddings;
+    for (const Json& embedding : report["embeddings"]) embeddings.emplace_back(embedding["name"], embedding["hash"]);
     return {.prompt = request.prompt,
             .negative_prompt = request.negative_prompt,
             .steps = request.steps,
@@ -284,6 +290,8 @@ host::PictureInfo Generation::info(const Request& request, std::uint64_t seed, c
             .guidance_params = params_of("guidance", request),
             .controls = control_infotexts(context_.line.controls),
             .loras = std::move(loras),
+            .embeddings = std::move(embeddings),
+            .emphasis = request.emphasis == PUMICE_EMPHASIS_NO_NORM ? "No norm" : "",
             .guidance_scale = double(request.guidance_scale),
             .seed = seed,
             .width = request.width,
@@ -344,6 +352,7 @@ void Generation::report(const Engine& engine, const Request& request, const Imag
         {"filters", request.filters},
         {"controls", control_infotexts(context_.line.controls)},
         {"adapters", json["adapters"]},
+        {"embeddings", json["embeddings"]},
         {"rng", rng_name(request.rng)},
         {"batch", request.batch},
         {"clip_skip", request.clip_skip},

@@ -26,7 +26,8 @@ struct Settings {
     std::optional<double> strength, mask_blur, image_cfg, refiner_switch, aesthetic_score, negative_aesthetic_score;
     std::optional<std::uint64_t> mask_padding, original_width, original_height, crop_left, crop_top, target_width,
         target_height;
-    std::optional<std::string> models_folder, loras_folder, output_folder, cache_folder, plugins_folder;
+    std::optional<std::string> models_folder, loras_folder, embeddings_folder, styles_file, wildcards_folder;
+    std::optional<std::string> emphasis, output_folder, cache_folder, plugins_folder;
     /// Parameters of plugins by key ("sampler.eta"): of the file, and of the command line.
     std::map<std::string, std::string> plugin_params, given_plugin_params;
     /// Where the sampler, the schedule and the guidance were set, for messages: names are checked when the plugins are

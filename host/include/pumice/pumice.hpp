@@ -369,8 +369,22 @@ struct Request {
     const Model* refiner = nullptr;
     float refiner_switch = 0.8f;
     std::vector<Adapter> adapters = {};
-    std::vector<std::string> adapter_folders = {};  ///< of `<lora:…>` in the prompt
+    std::vector<std::string> adapter_folders = {};    ///< of `<lora:…>` in the prompt
+    std::vector<std::string> embedding_folders = {};  ///< of words that are names of embeddings
+    pumice_emphasis emphasis = PUMICE_EMPHASIS_ORIGINAL;
 };
+
+/// See pumice_expand_wildcards.
+inline Expected<std::string> expand_wildcards(const std::string& prompt, std::uint64_t seed,
+                                              const std::vector<std::string>& folders) {
+    std::vector<const char*> list;
+    for (const std::string& folder : folders) list.push_back(folder.c_str());
+    pumice_error error = PUMICE_ERROR_INIT;
+    char* text = nullptr;
+    if (pumice_expand_wildcards(prompt.c_str(), seed, list.data(), list.size(), &text, &error) != PUMICE_OK)
+        return detail::failure(error);
+    return std::string(detail::Handle<char>(text).get());
+}
 
 class Images {
 public:
@@ -494,6 +508,11 @@ public:
         for (const std::string& folder : request.adapter_folders) adapter_folders.push_back(folder.c_str());
         values.adapter_folders = adapter_folders.data();
         values.adapter_folder_count = adapter_folders.size();
+        std::vector<const char*> embedding_folders;
+        for (const std::string& folder : request.embedding_folders) embedding_folders.push_back(folder.c_str());
+        values.embedding_folders = embedding_folders.data();
+        values.embedding_folder_count = embedding_folders.size();
+        values.emphasis = request.emphasis;
         pumice_error error = PUMICE_ERROR_INIT;
         pumice_images* handle = nullptr;
         if (pumice_generate(handle_.get(), &values, &handle, &error) != PUMICE_OK) return detail::failure(error);
