@@ -16,6 +16,13 @@ enum class WeightLayout : std::uint8_t {
     packed,  ///< [tap][k/4][n][4], n and k padded with zeros to multiples of 4: linear and convolution
 };
 
+/// Blocks of ggml along the rows of a packed weight (core/weights/quantized.hpp has the formats): the memory then holds
+/// them as the file does, [n][k / block_elements] blocks, padded to whole words, and ops::dequantize makes the packed
+/// layout of them for one use.
+enum class Blocks : std::uint8_t { none, q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k };
+std::uint32_t block_elements(Blocks);
+std::uint32_t block_bytes(Blocks);
+
 /// A tensor of a checkpoint on the device. `dtype` is the file's (vectors are f32). A linear layer has one tap; a
 /// 3x3 convolution nine, tap = ky * kernel_w + kx.
 ///
@@ -27,15 +34,19 @@ struct Weight {
     BufferRange range;
     DType dtype = DType::f32;
     WeightLayout layout = WeightLayout::packed;
-    std::uint32_t n = 0, k = 0;              ///< as in the file: output and input channels; a vector has k = 1
+    std::uint32_t n = 0, k = 0;  ///< as in the file: output and input channels; a vector has k = 1
     std::uint32_t kernel_h = 1, kernel_w = 1;
     bool geglu = false;
+    Blocks blocks = Blocks::none;
 
     std::uint32_t n_padded() const { return (n + 3) / 4 * 4; }
     std::uint32_t k_padded() const { return layout == WeightLayout::packed ? (k + 3) / 4 * 4 : k; }
     std::uint32_t taps() const { return kernel_h * kernel_w; }
+    /// Of a row of blocks.
+    std::uint64_t row_bytes() const { return std::uint64_t(k) / block_elements(blocks) * block_bytes(blocks); }
     explicit operator bool() const { return range.buffer != nullptr; }
-    /// As a tensor of a graph: {1, taps, k_padded, n_padded}, a vector {1, 1, 1, n_padded}, rows {1, 1, n, k}.
+    /// As a tensor of a graph: {1, taps, k_padded, n_padded}, a vector {1, 1, 1, n_padded}, rows {1, 1, n, k},
+    /// blocks i32 words {1, 1, 1, …}.
     TensorId in(Graph& graph) const;
 };
 

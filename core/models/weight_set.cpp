@@ -111,8 +111,9 @@ void WeightSet::release() {
 std::uint64_t WeightSet::file_bytes() const {
     std::uint64_t sum = 0;
     for (const StoredTensor& tensor : file_->with_prefix(prefix_)) {
-        const bool widened = is_quantized(tensor.dtype) || size_of(tensor.dtype) < 2;  // to f16
-        sum += widened ? 2 * tensor.elements() : tensor.data.size();
+        // Matrices of blocks stay as they are; a table of them, which a text encoder has one of, does not.
+        const bool stays = is_quantized(tensor.dtype) ? tensor.shape.size() == 2 : size_of(tensor.dtype) >= 2;
+        sum += stays ? tensor.data.size() : 2 * tensor.elements();
     }
     return sum;
 }

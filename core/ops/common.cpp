@@ -18,6 +18,12 @@ const char* name_of(DType t) {
     return "?";
 }
 
+const char* name_of(Blocks blocks) {
+    constexpr const char* names[] = {"none", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0",
+                                     "q2_k", "q3_k", "q4_k", "q5_k", "q6_k"};
+    return names[static_cast<int>(blocks)];
+}
+
 const char* mode_of(const Graph& g) {
     return g.precision() == Precision::exact ? "exact" : "fast";
 }

@@ -17,6 +17,8 @@ namespace pumice::ops {
 
 /// "f32", "f16", "bf16", "i32", "u8".
 const char* name_of(DType);
+/// "q4_0", …
+const char* name_of(Blocks);
 /// "exact" or "fast".
 const char* mode_of(const Graph&);
 /// The module of a shader file's variant: the stem and the alternatives' names, joined by dots.

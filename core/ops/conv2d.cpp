@@ -33,6 +33,7 @@ Shape output_shape(const Shape& x, const Weight& w, const Conv2dOptions& o) {
 
 std::string check(const Graph& g, TensorId x, const Weight& w, const Conv2dOptions& o, const Shape& y) {
     if (std::string wrong = check_weight(g, x, w); !wrong.empty()) return wrong;
+    if (w.blocks != Blocks::none) return describe(w) + " is made of blocks, which only a product has";
     if (w.geglu) return describe(w) + " is a GEGLU weight";
     if (o.stride != 1 && o.stride != 2) return "stride " + std::to_string(o.stride);
     // The kernel holds coordinates in 16 bits.

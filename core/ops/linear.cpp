@@ -36,11 +36,13 @@ TensorId linear_with(Graph& g, TensorId x, const Weight& w, const LinearOptions&
 
     const DType type = options.f32_output ? DType::f32 : g.activation();
     const TensorId y = g.transient(shape, type), residual = options.residual;
-    const TensorId weight = w.in(g), bias = options.bias ? options.bias->in(g) : weight;
+    const TensorId weight = w.blocks == Blocks::none ? w.in(g) : dequantize(g, w);
+    const TensorId bias = options.bias ? options.bias->in(g) : weight;
+    if (!weight) return {};
     if (g.info(weight).bytes() > binding_limit(g))
         return fail(g, "linear", describe(w) + " is larger than the device can bind", Code::missing_feature);
     const std::uint32_t activation = w.geglu ? kActivationGeglu : static_cast<std::uint32_t>(options.activation);
-    const KernelKey kernel{gemm_module("linear", variant, g.dtype(x), w.dtype, g.precision()),
+    const KernelKey kernel{gemm_module("linear", variant, g.dtype(x), g.dtype(weight), g.precision()),
                            {variant.lanes_n, variant.lanes_m, activation},
                            5,
                            sizeof(LinearParameters)};

@@ -183,6 +183,11 @@ Shape norms_shape(const Shape& x);
 /// picture i of the batch has seed seeds[i].
 TensorId random_normal(Graph&, Shape, std::span<const std::uint64_t> seeds, std::uint32_t offset);
 
+/// A weight of blocks as a packed one, {1, 1, k_padded, n_padded} in the activation type: the same f32 operations as
+/// core/weights/quantized.hpp, in Precision::exact with the same bits. linear calls it, so that the memory of one
+/// layer at a time is taken.
+TensorId dequantize(Graph&, const Weight& w);
+
 /// Repacks rows [row0, row0+rows) of a [n][k][kh][kw] tensor, whose bytes lie at the start of `source`, into `w`: of its
 /// own type, or f32 that is rounded to it.
 void repack(Graph&, TensorId source, DType source_dtype, const Weight& w, std::uint32_t row0, std::uint32_t rows);

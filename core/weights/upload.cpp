@@ -249,16 +249,25 @@ Status WeightStore::load_plain(const Weight& w, std::uint64_t size, const Fill& 
     return mapped ? w.range.buffer->flush(w.range.offset, size) : Status{};
 }
 
-Result<Weight> WeightStore::place(const WeightFile& file, const StoredTensor& t, WeightUse use, bool wide) {
+Result<Weight> WeightStore::planned(const WeightFile& file, const StoredTensor& t, WeightUse use) const {
     auto planned = planned_weight(t, use);
     if (!planned) return Error{planned.error().code, file.path() + ": " + planned.error().message};
-    Weight w = *std::move(planned);
+    return planned;
+}
+
+Result<Weight> WeightStore::place(const WeightFile& file, const StoredTensor& t, WeightUse use, bool wide) {
+    PUMICE_ASSIGN(Weight w, planned(file, t, use));
+    w.blocks = Blocks::none;
     if (wide) w.dtype = DType::f32;
+    return place(file, std::move(w));
+}
+
+Result<Weight> WeightStore::place(const WeightFile& file, Weight w) {
     const std::uint64_t size = device_bytes(w), limit = device_->caps().max_storage_buffer_range;
     if (w.layout != WeightLayout::rows && size > limit)
         return Error{Code::missing_feature,
                      fmt::format("{}: tensor '{}' takes {} bytes, but the device binds at most {}", file.path(),
-                                 printable(t.name), size, limit)};
+                                 printable(w.name), size, limit)};
     if (const auto it = free_.find(size); it != free_.end()) {
         w.range = it->second;
         free_.erase(it);
@@ -280,19 +289,23 @@ Result<Weight> WeightStore::load(const WeightFile& file, std::string_view name, 
 }
 
 Result<Weight> WeightStore::load(const WeightFile& file, const StoredTensor& t, WeightUse use) {
-    PUMICE_ASSIGN(Weight w, place(file, t, use, false));
+    PUMICE_ASSIGN(Weight w, planned(file, t, use));
+    PUMICE_ASSIGN(w, place(file, std::move(w)));
     file.will_need(t.data);
     const std::uint64_t staged = size_of(w.dtype), size = w.range.size;
     const Fill fill = [&](std::byte* to, std::uint64_t begin, std::uint64_t end) {
         if (w.layout == WeightLayout::vector) {
             fill_vector(t, w, to, begin, end);
             if (end == size) file.done_with(t.data);
+        } else if (w.blocks != Blocks::none) {
+            std::memcpy(to, t.data.data() + begin, end - begin);
+            file.done_with(t.data.subspan(begin, end - begin));
         } else {
             fill_plain(t, w, to, begin, end);
             file.done_with(source_bytes(t, begin / staged, end / staged));
         }
     };
-    if (w.layout == WeightLayout::packed)
+    if (w.layout == WeightLayout::packed && w.blocks == Blocks::none)
         PUMICE_TRY(load_packed(w, std::uint64_t(w.k) * w.taps() * staged, fill));
     else
         PUMICE_TRY(load_plain(w, size, fill));

@@ -32,8 +32,8 @@ struct WeightStoreOptions {
 /// The weights of one model part. A tensor's bytes are read once, from the mapped file into a staging slot, while the
 /// device repacks the slot before; or straight into device memory that the host sees, where no repacking is needed.
 /// Pages of the file that have been read are given back, so host memory stays at the two slots whatever the file's
-/// size. F32, F16 and BF16 keep their type; F64 becomes f32, the 8-bit floats and blocks of GGUF f16; vectors become
-/// f32. Not thread-safe. The Weights hold their memory alive, so the store may go before them.
+/// size. F32, F16 and BF16 keep their type, and matrices of GGUF their blocks; F64 becomes f32, the 8-bit floats and
+/// tables of blocks f16; vectors become f32. Not thread-safe. The Weights hold their memory alive, so the store may go before them.
 class WeightStore {
 public:
     WeightStore(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, const WeightStoreOptions& = {});
@@ -47,7 +47,7 @@ public:
     Result<Weight> load(const WeightFile&, std::string_view name, WeightUse);
     /// The same of a tensor that need not lie in the file, which messages name; its data are read during the call.
     Result<Weight> load(const WeightFile&, const StoredTensor&, WeightUse);
-    /// Memory for a tensor's weight, which the caller fills; `wide`: in f32, whatever its type.
+    /// Memory for a tensor's weight, which the caller fills; never in blocks, and `wide`: in f32, whatever its type.
     Result<Weight> place(const WeightFile&, const StoredTensor&, WeightUse, bool wide);
     /// Takes back a weight's memory for another of its size: the caller's programs that use it are gone.
     void give_back(const Weight&);
@@ -62,6 +62,8 @@ private:
     /// Writes bytes [begin, end) of the staged form of a tensor to `to`.
     using Fill = std::function<void(std::byte* to, std::uint64_t begin, std::uint64_t end)>;
 
+    Result<Weight> planned(const WeightFile&, const StoredTensor&, WeightUse) const;
+    Result<Weight> place(const WeightFile&, Weight);
     Result<BufferRange> allocate(std::uint64_t size);
     Status make_slots();
     Result<Slot*> slot_with_room(std::uint64_t size);

@@ -17,6 +17,33 @@ Error wrong_shape(const StoredTensor& t, const char* wanted) {
                                           shape_string(t.shape), wanted)};
 }
 
+Blocks blocks_of(StoredType type) {
+    switch (type) {
+        case StoredType::q4_0:
+            return Blocks::q4_0;
+        case StoredType::q4_1:
+            return Blocks::q4_1;
+        case StoredType::q5_0:
+            return Blocks::q5_0;
+        case StoredType::q5_1:
+            return Blocks::q5_1;
+        case StoredType::q8_0:
+            return Blocks::q8_0;
+        case StoredType::q2_k:
+            return Blocks::q2_k;
+        case StoredType::q3_k:
+            return Blocks::q3_k;
+        case StoredType::q4_k:
+            return Blocks::q4_k;
+        case StoredType::q5_k:
+            return Blocks::q5_k;
+        case StoredType::q6_k:
+            return Blocks::q6_k;
+        default:
+            return Blocks::none;
+    }
+}
+
 bool fits(std::span<const std::uint64_t> shape) {
     return std::all_of(shape.begin(), shape.end(), [](std::uint64_t n) { return n > 0 && n <= UINT32_MAX / 4; });
 }
@@ -34,6 +61,8 @@ Status plan_packed(const StoredTensor& t, WeightUse use, Weight& w) {
         w.kernel_w = static_cast<std::uint32_t>(t.shape[3]);
     }
     if (use != WeightUse::conv && w.taps() != 1) return wrong_shape(t, "[n, k]");
+    // ggml's blocks run along the last axis, so that only a matrix has them.
+    if (rank == 2) w.blocks = blocks_of(t.dtype);
     w.geglu = use == WeightUse::geglu;
     if (w.geglu && w.n % kGegluRows != 0) return wrong_shape(t, "[n, k] with n a multiple of 8");
     return {};
@@ -98,6 +127,7 @@ Result<Weight> planned_weight(const StoredTensor& t, WeightUse use) {
 }
 
 std::uint64_t device_bytes(const Weight& w) {
+    if (w.blocks != Blocks::none) return w.n * w.row_bytes();
     const std::uint64_t n = w.layout == WeightLayout::rows ? w.n : w.n_padded();
     return n * w.k_padded() * w.taps() * size_of(w.dtype);
 }

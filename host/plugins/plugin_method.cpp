@@ -4,7 +4,7 @@
 
 namespace pumice::plugins {
 
-std::vector<pumice_param_value> PluginMethod::values() const {
+std::vector<pumice_param_value> values_of(const Method& method, const std::vector<ParamValue>& params) {
     std::vector<pumice_param_value> values;
     for (std::size_t i = 0; i < params.size(); ++i) {
         const std::int32_t type = method.params[i].type;

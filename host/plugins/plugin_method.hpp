@@ -10,6 +10,9 @@
 
 namespace pumice::plugins {
 
+/// A method's parameters as its plugin is given them; the texts are those of `params`.
+std::vector<pumice_param_value> values_of(const Method&, const std::vector<ParamValue>& params);
+
 /// A sampler, schedule, upscaler, ... of a loaded library, with values for its parameters.
 struct PluginMethod {
     std::string id;  ///< of the plugin
@@ -20,7 +23,7 @@ struct PluginMethod {
     std::vector<ParamValue> params;
 
     /// As the plugin is given them; the texts are this object's.
-    std::vector<pumice_param_value> values() const;
+    std::vector<pumice_param_value> values() const { return values_of(method, params); }
     /// An error of it: begins with its id.
     Error error(Error error) const;
 

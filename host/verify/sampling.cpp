@@ -40,16 +40,6 @@ pumice_sdk_status denoise(const pumice_sampler_call* call, pumice_tensor x, doub
     return PUMICE_SDK_OK;
 }
 
-std::vector<pumice_param_value> values_of(const plugins::Method& method, const std::vector<plugins::ParamValue>& params) {
-    std::vector<pumice_param_value> values;
-    for (std::size_t i = 0; i < params.size(); ++i) {
-        const std::int32_t type = method.params[i].type;
-        const bool text = type == PUMICE_PARAM_STRING || type == PUMICE_PARAM_FILE;
-        values.push_back({params[i].number, text ? params[i].text.c_str() : nullptr});
-    }
-    return values;
-}
-
 /// Pictures and noise: kPoint, or a draw of the bell's, and sigma times noise.
 void fill_start(const SamplingOptions& options, Sampled& sampled) {
     std::vector<float> noise(kElements), picture(kElements);
@@ -136,7 +126,7 @@ Sampled sample(const Plugin& plugin, std::uint32_t index, const SamplingOptions&
                        },
                        .check = [&] { return counter.call("check"); }});
     Denoising denoising{session, math, counter, options.model, sampled};
-    const auto values = values_of(method, options.params);
+    const auto values = plugins::values_of(method, options.params);
     Longer<pumice_sampler_call> request{};
     std::fill(std::begin(request.more), std::end(request.more), static_cast<unsigned char>(0xA5));
     request.known = {static_cast<std::uint32_t>(options.future ? sizeof(request) : sizeof(request.known)),

@@ -1,7 +1,5 @@
 // The plugin that holds Pumice's own control networks. It uses the SDK and nothing else, as anybody's can.
 #include <cstring>
-#include <exception>
-#include <new>
 
 #include "kinds.hpp"
 
@@ -20,26 +18,21 @@ const std::vector<ControlKind>& kinds() {
 
 namespace {
 
-struct Instance {
-    pumice_plugin plugin{};
+/// An instance's own.
+struct Networks {
+    static const pumice_plugin_descriptor descriptor;
+    static const void* get_extension(pumice_plugin*, const char* id);
+    /// What needs the device is looked for when a model is opened.
+    pumice_sdk_status init(const pumice_host* from) {
+        host.host = from;
+        return PUMICE_SDK_OK;
+    }
     Host host;
     std::unique_ptr<Model> model;
 };
 
-Instance& instance_of(pumice_plugin* plugin) {
-    return *static_cast<Instance*>(plugin->data);
-}
-
-/// No exception of the standard library's leaves the plugin.
-template <class Work>
-pumice_sdk_status guarded(Work&& work) {
-    try {
-        return work();
-    } catch (const std::bad_alloc&) {
-        return PUMICE_SDK_OUT_OF_HOST_MEMORY;
-    } catch (const std::exception&) {
-        return PUMICE_SDK_INTERNAL;
-    }
+Networks& networks_of(pumice_plugin* plugin) {
+    return sdk::SinglePlugin<Networks>::of(plugin);
 }
 
 const pumice_control_descriptor* describe(pumice_plugin*, std::uint32_t index) {
@@ -48,8 +41,8 @@ const pumice_control_descriptor* describe(pumice_plugin*, std::uint32_t index) {
 
 pumice_sdk_status open(pumice_plugin* plugin, std::uint32_t index, const pumice_control_model* model) {
     if (index >= kinds().size()) return PUMICE_SDK_INVALID_ARGUMENT;
-    return guarded([&] {
-        Instance& self = instance_of(plugin);
+    return sdk::guarded([&] {
+        Networks& self = networks_of(plugin);
         pumice_sdk_status status = self.host.find(self.host.host);
         if (status == PUMICE_SDK_OK) status = self.host.weights->open(self.host.host, model->path, &self.host.file);
         return status == PUMICE_SDK_OK ? kinds()[index].open(self.host, *model, self.model) : status;
@@ -57,22 +50,22 @@ pumice_sdk_status open(pumice_plugin* plugin, std::uint32_t index, const pumice_
 }
 
 pumice_sdk_status prepare(pumice_plugin* plugin, std::uint32_t, const pumice_control_prepare* call) {
-    Model* model = instance_of(plugin).model.get();
-    return model ? guarded([&] { return model->prepare(*call); }) : PUMICE_SDK_INVALID_ARGUMENT;
+    Model* model = networks_of(plugin).model.get();
+    return model ? sdk::guarded([&] { return model->prepare(*call); }) : PUMICE_SDK_INVALID_ARGUMENT;
 }
 
 pumice_sdk_status step(pumice_plugin* plugin, std::uint32_t, const pumice_control_step* call) {
-    Model* model = instance_of(plugin).model.get();
-    return model ? guarded([&] { return model->step(*call); }) : PUMICE_SDK_INVALID_ARGUMENT;
+    Model* model = networks_of(plugin).model.get();
+    return model ? sdk::guarded([&] { return model->step(*call); }) : PUMICE_SDK_INVALID_ARGUMENT;
 }
 
-const void* get_extension(pumice_plugin*, const char* id) {
+const void* Networks::get_extension(pumice_plugin*, const char* id) {
     static const pumice_control_1 control = {
         sizeof(pumice_control_1), static_cast<std::uint32_t>(kinds().size()), describe, open, prepare, step};
     return std::strcmp(id, PUMICE_CONTROL_1) == 0 ? &control : nullptr;
 }
 
-const pumice_plugin_descriptor kDescriptor = {
+const pumice_plugin_descriptor Networks::descriptor = {
     sizeof(pumice_plugin_descriptor),
     0,
     "pumice.controlnet",
@@ -83,43 +76,10 @@ const pumice_plugin_descriptor kDescriptor = {
     "ControlNet and T2I-Adapter",
 };
 
-/// What needs the device is looked for when a model is opened.
-pumice_sdk_status init(pumice_plugin*) {
-    return PUMICE_SDK_OK;
-}
-
-void destroy(pumice_plugin* plugin) {
-    delete static_cast<Instance*>(plugin->data);
-}
-
-pumice_sdk_status create(std::uint32_t index, const pumice_host* host, pumice_plugin** plugin) {
-    if (index != 0) return PUMICE_SDK_INVALID_ARGUMENT;
-    auto* made = new (std::nothrow) Instance;
-    if (!made) return PUMICE_SDK_OUT_OF_HOST_MEMORY;
-    made->host.host = host;
-    made->plugin = {sizeof(pumice_plugin), 0, &kDescriptor, made, init, destroy, get_extension};
-    *plugin = &made->plugin;
-    return PUMICE_SDK_OK;
-}
-
-const void* get_factory(const char* id) {
-    static const pumice_plugin_factory_1 factory = {
-        sizeof(pumice_plugin_factory_1), 0, [] { return 1u; },
-        [](std::uint32_t index) { return index == 0 ? &kDescriptor : nullptr; }, create};
-    return std::strcmp(id, PUMICE_PLUGIN_FACTORY_1) == 0 ? &factory : nullptr;
-}
-
 }  // namespace
 }  // namespace pumice::controlnet
 
 extern "C" {
-PUMICE_SDK_EXPORT extern const pumice_plugin_entry_1 pumice_plugin_entry = {
-    sizeof(pumice_plugin_entry_1),
-    PUMICE_SDK_ABI_MAJOR,
-    PUMICE_SDK_ABI_MINOR,
-    0,
-    [](const char*) { return PUMICE_SDK_OK; },
-    [] {},
-    pumice::controlnet::get_factory,
-};
+PUMICE_SDK_EXPORT extern const pumice_plugin_entry_1 pumice_plugin_entry =
+    pumice::sdk::SinglePlugin<pumice::controlnet::Networks>::entry();
 }

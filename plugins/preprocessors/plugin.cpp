@@ -1,6 +1,5 @@
 // The plugin that holds Pumice's own preprocessors and image filters. It uses the SDK and nothing else of Pumice's.
 #include <cstring>
-#include <new>
 
 #include "methods.hpp"
 
@@ -22,8 +21,19 @@ const std::vector<Filter>& image_filters() {
     return all;
 }
 
+/// An instance's own.
+struct Preprocessors {
+    static const pumice_plugin_descriptor descriptor;
+    static const void* get_extension(pumice_plugin*, const char* id);
+    pumice_sdk_status init(const pumice_host* from) {
+        host = from;
+        return PUMICE_SDK_OK;
+    }
+    const pumice_host* host = nullptr;
+};
+
 const pumice_host* host_of(pumice_plugin* plugin) {
-    return static_cast<const pumice_host*>(plugin->data);
+    return sdk::SinglePlugin<Preprocessors>::of(plugin).host;
 }
 
 /// Runs a method from a picture to a picture.
@@ -53,7 +63,7 @@ pumice_sdk_status run_filter(pumice_plugin* plugin, std::uint32_t index, const p
     return draw(plugin, image_filters()[index], call->in, call->out, call->seed, call->params);
 }
 
-const void* get_extension(pumice_plugin*, const char* id) {
+const void* Preprocessors::get_extension(pumice_plugin*, const char* id) {
     static const pumice_preprocessor_1 preprocessor = {
         sizeof(pumice_preprocessor_1), static_cast<std::uint32_t>(preprocessors().size()),
         [](pumice_plugin*, std::uint32_t index) {
@@ -71,7 +81,7 @@ const void* get_extension(pumice_plugin*, const char* id) {
     return nullptr;
 }
 
-const pumice_plugin_descriptor kDescriptor = {
+const pumice_plugin_descriptor Preprocessors::descriptor = {
     sizeof(pumice_plugin_descriptor),
     0,
     "pumice.preprocessors",
@@ -82,40 +92,10 @@ const pumice_plugin_descriptor kDescriptor = {
     "the preprocessors and image filters that come with Pumice",
 };
 
-void destroy(pumice_plugin* plugin) {
-    delete plugin;
-}
-
-pumice_sdk_status create(std::uint32_t index, const pumice_host* host, pumice_plugin** plugin) {
-    if (index != 0) return PUMICE_SDK_INVALID_ARGUMENT;
-    *plugin = new (std::nothrow) pumice_plugin{sizeof(pumice_plugin),
-                                               0,
-                                               &kDescriptor,
-                                               const_cast<pumice_host*>(host),
-                                               [](pumice_plugin*) { return PUMICE_SDK_OK; },
-                                               destroy,
-                                               get_extension};
-    return *plugin ? PUMICE_SDK_OK : PUMICE_SDK_OUT_OF_HOST_MEMORY;
-}
-
-const void* get_factory(const char* id) {
-    static const pumice_plugin_factory_1 factory = {
-        sizeof(pumice_plugin_factory_1), 0, [] { return 1u; },
-        [](std::uint32_t index) { return index == 0 ? &kDescriptor : nullptr; }, create};
-    return std::strcmp(id, PUMICE_PLUGIN_FACTORY_1) == 0 ? &factory : nullptr;
-}
-
 }  // namespace
 }  // namespace pumice::preprocessors
 
 extern "C" {
-PUMICE_SDK_EXPORT extern const pumice_plugin_entry_1 pumice_plugin_entry = {
-    sizeof(pumice_plugin_entry_1),
-    PUMICE_SDK_ABI_MAJOR,
-    PUMICE_SDK_ABI_MINOR,
-    0,
-    [](const char*) { return PUMICE_SDK_OK; },
-    [] {},
-    pumice::preprocessors::get_factory,
-};
+PUMICE_SDK_EXPORT extern const pumice_plugin_entry_1 pumice_plugin_entry =
+    pumice::sdk::SinglePlugin<pumice::preprocessors::Preprocessors>::entry();
 }

@@ -1,8 +1,6 @@
 // The plugin that holds Pumice's own samplers and schedules. It uses the SDK and nothing else, as anybody's can.
 #include <algorithm>
 #include <cstring>
-#include <exception>
-#include <new>
 #include <vector>
 
 #include "methods.hpp"
@@ -26,25 +24,20 @@ const std::vector<ScheduleMethod>& schedules() {
     return all;
 }
 
-struct Instance {
-    pumice_plugin plugin{};
+/// An instance's own.
+struct Samplers {
+    static const pumice_plugin_descriptor descriptor;
+    static const void* get_extension(pumice_plugin*, const char* id);
+    /// What needs the device is looked for here and missed when a sampler runs: schedules work without.
+    pumice_sdk_status init(const pumice_host* from) {
+        host.find(from);
+        return host.math ? PUMICE_SDK_OK : PUMICE_SDK_MISSING_FEATURE;
+    }
     sdk::SamplerHost host;
 };
 
-sdk::SamplerHost& host_of(pumice_plugin* plugin) {
-    return static_cast<Instance*>(plugin->data)->host;
-}
-
-/// No exception of the standard library's leaves the plugin.
-template <class Work>
-pumice_sdk_status guarded(Work&& work) {
-    try {
-        return work();
-    } catch (const std::bad_alloc&) {
-        return PUMICE_SDK_OUT_OF_HOST_MEMORY;
-    } catch (const std::exception&) {
-        return PUMICE_SDK_INTERNAL;
-    }
+const sdk::SamplerHost& host_of(pumice_plugin* plugin) {
+    return sdk::SinglePlugin<Samplers>::of(plugin).host;
 }
 
 const pumice_sampler_descriptor* describe_sampler(pumice_plugin*, std::uint32_t index) {
@@ -53,7 +46,7 @@ const pumice_sampler_descriptor* describe_sampler(pumice_plugin*, std::uint32_t 
 
 pumice_sdk_status run_sampler(pumice_plugin* plugin, std::uint32_t index, const pumice_sampler_call* call) {
     if (index >= samplers().size()) return PUMICE_SDK_INVALID_ARGUMENT;
-    return guarded([&] {
+    return sdk::guarded([&] {
         const sdk::SamplerHost& host = host_of(plugin);
         if (!host.tensor || !host.progress) {
             host.host->set_error(host.host, "the host has no pumice.tensor/1 or no pumice.progress/1");
@@ -71,7 +64,7 @@ const pumice_schedule_descriptor* describe_schedule(pumice_plugin*, std::uint32_
 
 pumice_sdk_status run_schedule(pumice_plugin* plugin, std::uint32_t index, const pumice_schedule_call* call) {
     if (index >= schedules().size()) return PUMICE_SDK_INVALID_ARGUMENT;
-    return guarded([&] {
+    return sdk::guarded([&] {
         const sdk::SamplerHost& host = host_of(plugin);
         const std::vector<float> sigmas = schedules()[index].run(Scheduling(*host.math, *call));
         if (sigmas.size() > call->capacity) {
@@ -84,7 +77,7 @@ pumice_sdk_status run_schedule(pumice_plugin* plugin, std::uint32_t index, const
     });
 }
 
-const void* get_extension(pumice_plugin*, const char* id) {
+const void* Samplers::get_extension(pumice_plugin*, const char* id) {
     static const pumice_sampler_1 sampler = {sizeof(pumice_sampler_1), static_cast<std::uint32_t>(samplers().size()),
                                              describe_sampler, run_sampler};
     static const pumice_schedule_1 schedule = {
@@ -94,7 +87,7 @@ const void* get_extension(pumice_plugin*, const char* id) {
     return nullptr;
 }
 
-const pumice_plugin_descriptor kDescriptor = {
+const pumice_plugin_descriptor Samplers::descriptor = {
     sizeof(pumice_plugin_descriptor),
     0,
     "pumice.samplers",
@@ -105,46 +98,11 @@ const pumice_plugin_descriptor kDescriptor = {
     "the samplers and schedules that come with Pumice",
 };
 
-/// What needs the device is looked for here and missed when a sampler runs: schedules work without.
-pumice_sdk_status init(pumice_plugin* plugin) {
-    sdk::SamplerHost& host = host_of(plugin);
-    host.find(host.host);
-    return host.math ? PUMICE_SDK_OK : PUMICE_SDK_MISSING_FEATURE;
-}
-
-void destroy(pumice_plugin* plugin) {
-    delete static_cast<Instance*>(plugin->data);
-}
-
-pumice_sdk_status create(std::uint32_t index, const pumice_host* host, pumice_plugin** plugin) {
-    if (index != 0) return PUMICE_SDK_INVALID_ARGUMENT;
-    auto* made = new (std::nothrow) Instance;
-    if (!made) return PUMICE_SDK_OUT_OF_HOST_MEMORY;
-    made->host.host = host;
-    made->plugin = {sizeof(pumice_plugin), 0, &kDescriptor, made, init, destroy, get_extension};
-    *plugin = &made->plugin;
-    return PUMICE_SDK_OK;
-}
-
-const void* get_factory(const char* id) {
-    static const pumice_plugin_factory_1 factory = {
-        sizeof(pumice_plugin_factory_1), 0, [] { return 1u; },
-        [](std::uint32_t index) { return index == 0 ? &kDescriptor : nullptr; }, create};
-    return std::strcmp(id, PUMICE_PLUGIN_FACTORY_1) == 0 ? &factory : nullptr;
-}
-
 }  // namespace
 }  // namespace pumice::samplers
 
 extern "C" {
 // Static objects in the functions above are made when first asked for: there is nothing to set up or to undo.
-PUMICE_SDK_EXPORT extern const pumice_plugin_entry_1 pumice_plugin_entry = {
-    sizeof(pumice_plugin_entry_1),
-    PUMICE_SDK_ABI_MAJOR,
-    PUMICE_SDK_ABI_MINOR,
-    0,
-    [](const char*) { return PUMICE_SDK_OK; },
-    [] {},
-    pumice::samplers::get_factory,
-};
+PUMICE_SDK_EXPORT extern const pumice_plugin_entry_1 pumice_plugin_entry =
+    pumice::sdk::SinglePlugin<pumice::samplers::Samplers>::entry();
 }

@@ -1,7 +1,6 @@
 // The plugin that holds Pumice's own upscalers. It uses the SDK and nothing else, as anybody's can.
 #include <cmath>
 #include <cstring>
-#include <new>
 
 #include "networks.hpp"
 #include "upscale.hpp"
@@ -45,8 +44,19 @@ const pumice_upscaler_descriptor kDescriptors[] = {
      nullptr},
 };
 
+/// An instance's own.
+struct Upscalers {
+    static const pumice_plugin_descriptor descriptor;
+    static const void* get_extension(pumice_plugin*, const char* id);
+    pumice_sdk_status init(const pumice_host* from) {
+        host = from;
+        return PUMICE_SDK_OK;
+    }
+    const pumice_host* host = nullptr;
+};
+
 const pumice_host* host_of(pumice_plugin* plugin) {
-    return static_cast<const pumice_host*>(plugin->data);
+    return sdk::SinglePlugin<Upscalers>::of(plugin).host;
 }
 
 const pumice_upscaler_descriptor* describe(pumice_plugin*, std::uint32_t index) {
@@ -145,50 +155,20 @@ pumice_sdk_status run(pumice_plugin* plugin, std::uint32_t index, const pumice_u
     });
 }
 
-const void* get_extension(pumice_plugin*, const char* id) {
+const void* Upscalers::get_extension(pumice_plugin*, const char* id) {
     static const pumice_upscaler_1 upscaler = {sizeof(pumice_upscaler_1), kCount, describe, inspect, run};
     return std::strcmp(id, PUMICE_UPSCALER_1) == 0 ? &upscaler : nullptr;
 }
 
-const pumice_plugin_descriptor kDescriptor = {
+const pumice_plugin_descriptor Upscalers::descriptor = {
     sizeof(pumice_plugin_descriptor),      0, "pumice.upscalers", "Upscalers", PUMICE_PLUGIN_VERSION, "Pumice", "MIT",
     "the upscalers that come with Pumice",
 };
-
-void destroy(pumice_plugin* plugin) {
-    delete plugin;
-}
-
-pumice_sdk_status create(std::uint32_t index, const pumice_host* host, pumice_plugin** plugin) {
-    if (index != 0) return PUMICE_SDK_INVALID_ARGUMENT;
-    *plugin = new (std::nothrow) pumice_plugin{sizeof(pumice_plugin),
-                                               0,
-                                               &kDescriptor,
-                                               const_cast<pumice_host*>(host),
-                                               [](pumice_plugin*) { return PUMICE_SDK_OK; },
-                                               destroy,
-                                               get_extension};
-    return *plugin ? PUMICE_SDK_OK : PUMICE_SDK_OUT_OF_HOST_MEMORY;
-}
-
-const void* get_factory(const char* id) {
-    static const pumice_plugin_factory_1 factory = {
-        sizeof(pumice_plugin_factory_1), 0, [] { return 1u; },
-        [](std::uint32_t index) { return index == 0 ? &kDescriptor : nullptr; }, create};
-    return std::strcmp(id, PUMICE_PLUGIN_FACTORY_1) == 0 ? &factory : nullptr;
-}
 
 }  // namespace
 }  // namespace pumice::upscalers
 
 extern "C" {
-PUMICE_SDK_EXPORT extern const pumice_plugin_entry_1 pumice_plugin_entry = {
-    sizeof(pumice_plugin_entry_1),
-    PUMICE_SDK_ABI_MAJOR,
-    PUMICE_SDK_ABI_MINOR,
-    0,
-    [](const char*) { return PUMICE_SDK_OK; },
-    [] {},
-    pumice::upscalers::get_factory,
-};
+PUMICE_SDK_EXPORT extern const pumice_plugin_entry_1 pumice_plugin_entry =
+    pumice::sdk::SinglePlugin<pumice::upscalers::Upscalers>::entry();
 }

@@ -3,7 +3,6 @@
 #include <pumice/sdk_graph.hpp>
 
 #include <cstring>
-#include <new>
 
 namespace {
 using namespace pumice::sdk;
@@ -42,12 +41,17 @@ const pumice_param kSmooth = {sizeof(pumice_param), PUMICE_PARAM_FLOAT, "smoothn
 const pumice_param* const kParams[] = {&kSmooth};
 const pumice_upscaler_descriptor kUpscaler = {sizeof(pumice_upscaler_descriptor), 0, "my_pixels", "My pixels",
                                               "pixel art with sharp edges", 4, 1, 0, kParams};
-const pumice_plugin_descriptor kPlugin = {sizeof(pumice_plugin_descriptor), 0, "org.example.my-pixels", "My pixels",
-                                          "1.0.0", "me", "MIT", "an example"};
+
+struct MyPixels {
+    static const pumice_plugin_descriptor descriptor;
+    static const void* get_extension(pumice_plugin*, const char* id);
+    pumice_sdk_status init(const pumice_host* from) { return host = from, PUMICE_SDK_OK; }
+    const pumice_host* host = nullptr;
+};
 
 pumice_sdk_status run(pumice_plugin* plugin, std::uint32_t, const pumice_upscaler_call* call) {
     return guarded([&] {
-        Job job(static_cast<const pumice_host*>(plugin->data));
+        Job job(SinglePlugin<MyPixels>::of(plugin).host);
         const Picture in(job, call->in);
         Picture out(job, call->out);
         const pumice_kernel kernel = make_kernel(job, "my_pixels.comp", kShader, 1, 1, sizeof(Push));
@@ -68,30 +72,16 @@ pumice_sdk_status run(pumice_plugin* plugin, std::uint32_t, const pumice_upscale
     });
 }
 
-const void* get_extension(pumice_plugin*, const char* id) {
+const void* MyPixels::get_extension(pumice_plugin*, const char* id) {
     static const pumice_upscaler_1 upscaler = {
         sizeof(pumice_upscaler_1), 1, [](pumice_plugin*, std::uint32_t i) { return i == 0 ? &kUpscaler : nullptr; },
         nullptr, run};
     return std::strcmp(id, PUMICE_UPSCALER_1) == 0 ? &upscaler : nullptr;
 }
 
-pumice_sdk_status create(std::uint32_t index, const pumice_host* host, pumice_plugin** made) {
-    if (index != 0) return PUMICE_SDK_INVALID_ARGUMENT;
-    *made = new (std::nothrow) pumice_plugin{sizeof(pumice_plugin), 0, &kPlugin, const_cast<pumice_host*>(host),
-                                             [](pumice_plugin*) { return PUMICE_SDK_OK; },
-                                             [](pumice_plugin* plugin) { delete plugin; }, get_extension};
-    return *made ? PUMICE_SDK_OK : PUMICE_SDK_OUT_OF_HOST_MEMORY;
-}
-
-const void* get_factory(const char* id) {
-    static const pumice_plugin_factory_1 factory = {
-        sizeof(pumice_plugin_factory_1), 0, [] { return 1u; },
-        [](std::uint32_t i) { return i == 0 ? &kPlugin : nullptr; }, create};
-    return std::strcmp(id, PUMICE_PLUGIN_FACTORY_1) == 0 ? &factory : nullptr;
-}
+const pumice_plugin_descriptor MyPixels::descriptor = {
+    sizeof(pumice_plugin_descriptor), 0, "org.example.my-pixels", "My pixels", "1.0.0", "me", "MIT", "an example"};
 
 }  // namespace
 
-extern "C" PUMICE_SDK_EXPORT const pumice_plugin_entry_1 pumice_plugin_entry = {
-    sizeof(pumice_plugin_entry_1), PUMICE_SDK_ABI_MAJOR, PUMICE_SDK_ABI_MINOR, 0,
-    [](const char*) { return PUMICE_SDK_OK; }, [] {}, get_factory};
+extern "C" PUMICE_SDK_EXPORT const pumice_plugin_entry_1 pumice_plugin_entry = SinglePlugin<MyPixels>::entry();

@@ -45,43 +45,12 @@ std::vector<std::uint8_t> picture(const fs::path& file, const fs::path& vae = {}
     return {image.rgb.begin(), image.rgb.end()};
 }
 
-/// Calls each(name, entry, bytes) for all tensors of a checkpoint.
-template <class Each>
-void for_each_tensor(const Safetensors& parts, Each&& each) {
-    const Json header = Json::parse(parts.header);
-    for (const auto& [name, entry] : header.items()) {
-        if (name == "__metadata__") continue;
-        const std::size_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];
-        each(name, entry, parts.data.substr(begin, end - begin));
-    }
-}
-
-std::string as_checkpoint(const Safetensors& parts) {
-    const std::map<std::string, std::pair<const char*, std::uint64_t>> types = {{"F16", {"HalfStorage", 2}},
-                                                                                {"BF16", {"BFloat16Storage", 2}},
-                                                                                {"F32", {"FloatStorage", 4}},
-                                                                                {"I64", {"LongStorage", 8}}};
-    PickleWriter pickle;
-    pickle.raw("}").text("state_dict").raw("}(");
-    std::vector<LegacyStorage> storages;
-    for_each_tensor(parts, [&](const std::string& name, const Json& entry, const std::string& data) {
-        const auto& [type, size] = types.at(entry["dtype"].get<std::string>());
-        const std::vector<std::uint64_t> shape = entry["shape"];
-        std::vector<std::uint64_t> strides(shape.size(), 1);
-        for (std::size_t i = strides.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
-        const std::string key = std::to_string(storages.size());
-        pickle.text(name).tensor(type, key, data.size() / size, shape, strides);
-        storages.push_back({key, data, size});
-    });
-    return legacy_checkpoint(pickle.raw("us").done(), storages);
-}
-
 std::string as_gguf(const Safetensors& parts) {
     const std::map<std::string, std::uint32_t> types = {{"F16", 1}, {"BF16", 30}, {"F32", 0}, {"I64", 27}};
     GgufBuilder builder;
     builder.entry("tiny_config", 8,
                   GgufBuilder::text(Json::parse(parts.header)["__metadata__"]["tiny_config"].get<std::string>()));
-    for_each_tensor(parts, [&](const std::string& name, const Json& entry, const std::string& data) {
+    for_each_tensor(parts.header, parts.data, [&](const std::string& name, const Json& entry, const std::string& data) {
         builder.add(name, types.at(entry["dtype"].get<std::string>()), entry["shape"].get<std::vector<std::uint64_t>>(),
                     data);
     });
@@ -103,7 +72,7 @@ TEST_CASE("one model in every format gives one picture") {
     CHECK(picture(folder.path() / "model.gguf") == expected);
 
     // A checkpoint has no metadata to tell the golden's numbers of heads; its VAE needs none.
-    write_file(folder.path() / "model.ckpt", as_checkpoint(parts));
+    write_file(folder.path() / "model.ckpt", legacy_checkpoint_of(parts.header, parts.data, "state_dict"));
     const auto refused = pumice::Model::load(engine(), (folder.path() / "model.ckpt").string());
     REQUIRE_FALSE(refused);
     CHECK(refused.failure().status == PUMICE_UNSUPPORTED);

@@ -8,9 +8,12 @@
 #include <nlohmann/json.hpp>
 
 #include "device_fixture.hpp"
+#include "host/checkpoint.hpp"
 #include "plugins/plugin_pictures.hpp"
 #include "plugins/registry_fixture.hpp"
 #include "plugins/session.hpp"
+#include "temporary_folder.hpp"
+#include "weights/checkpoint_builder.hpp"
 
 using namespace pumice;
 using namespace pumice::test;
@@ -111,6 +114,17 @@ TEST_CASE("tiles of a network do not show, whatever the picture's size") {
         CHECK(*std::max_element(bytes(whole), bytes(whole) + whole.bytes()) >
               *std::min_element(bytes(whole), bytes(whole) + whole.bytes()) + 20);
     }
+}
+
+TEST_CASE("an upscaler's weights come as PyTorch saves them, too") {
+    const TemporaryFolder folder;
+    const Safetensors parts(read_file(kGoldens + "rrdb_x2.safetensors"));
+    const std::filesystem::path pth = folder.path() / "rrdb_x2.pth";
+    write_file(pth, legacy_checkpoint_of(parts.header, parts.data, "params_ema"));
+    const Picture in = scene(PUMICE_PICTURE_RGB8, 20, 14);
+    Picture expected = upscaled("esrgan", in, 40, 28, kGoldens + "rrdb_x2.safetensors");
+    Picture made = upscaled("esrgan", in, 40, 28, pth);
+    CHECK(std::equal(bytes(made), bytes(made) + made.bytes(), bytes(expected)));
 }
 
 TEST_CASE("alpha is kept, and a size that is not the model's is reached") {

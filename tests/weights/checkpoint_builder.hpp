@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <nlohmann/json.hpp>
 
 namespace pumice::test {
 
@@ -127,6 +129,38 @@ inline std::string legacy_checkpoint(const std::string& pickle, const std::vecto
         file.append(reinterpret_cast<const char*>(&count), 8).append(s.data);
     }
     return file;
+}
+
+/// Calls each(name, entry, bytes) for all tensors of a safetensors file's header and data.
+template <class Each>
+void for_each_tensor(const std::string& header, const std::string& data, Each&& each) {
+    const auto json = nlohmann::json::parse(header);
+    for (const auto& [name, entry] : json.items()) {
+        if (name == "__metadata__") continue;
+        const std::size_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];
+        each(name, entry, data.substr(begin, end - begin));
+    }
+}
+
+/// A safetensors file as a checkpoint of the old layout, its tensors in a dictionary of the name `wrapper`.
+inline std::string legacy_checkpoint_of(const std::string& header, const std::string& data, std::string_view wrapper) {
+    const std::map<std::string, std::pair<const char*, std::uint64_t>> types = {{"F16", {"HalfStorage", 2}},
+                                                                                {"BF16", {"BFloat16Storage", 2}},
+                                                                                {"F32", {"FloatStorage", 4}},
+                                                                                {"I64", {"LongStorage", 8}}};
+    PickleWriter pickle;
+    pickle.raw("}").text(wrapper).raw("}(");
+    std::vector<LegacyStorage> storages;
+    for_each_tensor(header, data, [&](const std::string& name, const nlohmann::json& entry, const std::string& bytes) {
+        const auto& [type, size] = types.at(entry["dtype"].get<std::string>());
+        const std::vector<std::uint64_t> shape = entry["shape"];
+        std::vector<std::uint64_t> strides(shape.size(), 1);
+        for (std::size_t i = strides.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
+        const std::string key = std::to_string(storages.size());
+        pickle.text(name).tensor(type, key, bytes.size() / size, shape, strides);
+        storages.push_back({key, bytes, size});
+    });
+    return legacy_checkpoint(pickle.raw("us").done(), storages);
 }
 
 }  // namespace pumice::test

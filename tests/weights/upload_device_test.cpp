@@ -14,6 +14,7 @@
 #include "models/configs.hpp"
 #include "vulkan/command.hpp"
 #include "weights/file_builder.hpp"
+#include "weights/gguf_builder.hpp"
 
 using namespace pumice;
 using test::FileBuilder;
@@ -215,6 +216,38 @@ TEST_CASE("tables keep their rows, and double precision becomes single", "[weigh
     }
     const bool packed = bytes_of(d) == packed_reference(d, f32, 4);
     CHECK(packed);
+}
+
+TEST_CASE("matrices of blocks stay as they are, tables of them become halves", "[weights]") {
+    const TemporaryFolder folder;
+    std::string blocks = pattern(24 * 3 * 34, 1, 5);  // 24 rows of 96 elements in Q8_0: a half, 32 signed bytes
+    for (std::size_t block = 0; block < blocks.size(); block += 34) std::memcpy(&blocks[block], "\x00\x14", 2);
+    test::GgufBuilder builder;
+    builder.add("matrix", 8, {24, 96}, blocks).add("table", 8, {24, 96}, blocks);
+    test::write_file(folder / "w", builder.build());
+    const WeightFile file = value_of(WeightFile::open(folder / "w"));
+    WeightStore store(test::gpu().device, shared_kernels(), {.slot_bytes = 1000});
+    const Weight matrix = value_of(store.load(file, "matrix", WeightUse::geglu));
+    const Weight table = value_of(store.load(file, "table", WeightUse::table));
+    check(store.flush());
+    CHECK(matrix.blocks == Blocks::q8_0);
+    CHECK(matrix.geglu);
+    CHECK(matrix.range.size == blocks.size());
+    const bool same = std::memcmp(bytes_of(matrix).data(), blocks.data(), blocks.size()) == 0;
+    CHECK(same);
+
+    CHECK(table.blocks == Blocks::none);
+    CHECK(table.dtype == DType::f16);
+    const auto halves = bytes_of(table);
+    REQUIRE(halves.size() == 24 * 96 * 2);
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < 24 * 96; ++i) {
+        std::uint16_t half = 0;
+        std::memcpy(&half, &halves[2 * i], 2);
+        const auto stored = static_cast<std::int8_t>(blocks[i / 32 * 34 + 2 + i % 32]);
+        wrong += f16_to_f32(half) != 0x1p-10f * static_cast<float>(stored);  // 0x1400 is 2^-10
+    }
+    CHECK(wrong == 0);
 }
 
 TEST_CASE("a table beyond the device's binding limit is uploaded whole", "[weights]") {

@@ -4,7 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <exception>
 #include <initializer_list>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +40,63 @@ template <class Extension>
 const Extension* find_extension(const pumice_host* host, const char* id) {
     return static_cast<const Extension*>(host->get_extension(host, id));
 }
+
+/// No exception of the standard library's leaves the plugin.
+template <class Work>
+pumice_sdk_status guarded(Work&& work) {
+    try {
+        return work();
+    } catch (const std::bad_alloc&) {
+        return PUMICE_SDK_OUT_OF_HOST_MEMORY;
+    } catch (const std::exception&) {
+        return PUMICE_SDK_INTERNAL;
+    }
+}
+
+/// A library that holds one plugin: its entry, factory and instances. Each instance has a Mine, which has
+///
+///     static const pumice_plugin_descriptor descriptor;
+///     pumice_sdk_status init(const pumice_host*);                      // the host outlives it
+///     static const void* get_extension(pumice_plugin*, const char* id);
+///
+/// and the library exports
+///
+///     extern "C" PUMICE_SDK_EXPORT const pumice_plugin_entry_1 pumice_plugin_entry = SinglePlugin<Mine>::entry();
+template <class Mine>
+class SinglePlugin {
+public:
+    static constexpr pumice_plugin_entry_1 entry() {
+        return {sizeof(pumice_plugin_entry_1), PUMICE_SDK_ABI_MAJOR, PUMICE_SDK_ABI_MINOR, 0,
+                [](const char*) { return PUMICE_SDK_OK; }, [] {}, get_factory};
+    }
+    static Mine& of(pumice_plugin* plugin) { return self(plugin).mine_; }
+
+private:
+    static SinglePlugin& self(pumice_plugin* plugin) { return *static_cast<SinglePlugin*>(plugin->data); }
+    static pumice_sdk_status init(pumice_plugin* plugin) {
+        return guarded([&] { return of(plugin).init(self(plugin).host_); });
+    }
+    static void destroy(pumice_plugin* plugin) { delete &self(plugin); }
+    static pumice_sdk_status create(std::uint32_t index, const pumice_host* host, pumice_plugin** plugin) {
+        if (index != 0) return PUMICE_SDK_INVALID_ARGUMENT;
+        auto* made = new (std::nothrow) SinglePlugin;
+        if (!made) return PUMICE_SDK_OUT_OF_HOST_MEMORY;
+        made->host_ = host;
+        made->plugin_ = {sizeof(pumice_plugin), 0, &Mine::descriptor, made, init, destroy, Mine::get_extension};
+        *plugin = &made->plugin_;
+        return PUMICE_SDK_OK;
+    }
+    static const void* get_factory(const char* id) {
+        static const pumice_plugin_factory_1 factory = {
+            sizeof(pumice_plugin_factory_1), 0, [] { return 1u; },
+            [](std::uint32_t index) { return index == 0 ? &Mine::descriptor : nullptr; }, create};
+        return std::strcmp(id, PUMICE_PLUGIN_FACTORY_1) == 0 ? &factory : nullptr;
+    }
+
+    pumice_plugin plugin_{};
+    const pumice_host* host_ = nullptr;
+    Mine mine_;
+};
 
 /// The host's extensions that samplers work with. To be made in the plugin's init.
 struct SamplerHost {

@@ -3,9 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <exception>
 #include <initializer_list>
-#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -269,17 +267,5 @@ private:
     Build build_;
     pumice_program handle_ = 0;
 };
-
-/// No exception of the standard library's leaves the plugin.
-template <class Work>
-pumice_sdk_status guarded(Work&& work) {
-    try {
-        return work();
-    } catch (const std::bad_alloc&) {
-        return PUMICE_SDK_OUT_OF_HOST_MEMORY;
-    } catch (const std::exception&) {
-        return PUMICE_SDK_INTERNAL;
-    }
-}
 
 }  // namespace pumice::sdk
