@@ -113,8 +113,12 @@ Status add_part(WeightContents& all, const fs::path& folder, const char* name, s
 bool is_shard_index(std::span<const std::byte> file) {
     const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
     const std::size_t start = text.find_first_not_of(" \t\r\n");
-    // A safetensors header has its length before the '{'.
-    return start < 8 && text[start] == '{';
+    if (start >= 8 || text[start] != '{') return false;
+    // A safetensors file begins with the length of its header, whose bytes may be those of blanks and a brace. Text read
+    // as a length is far beyond any file's end.
+    std::uint64_t length = 0;
+    for (std::size_t i = 0; i < 8 && i < file.size(); ++i) length |= std::to_integer<std::uint64_t>(file[i]) << (8 * i);
+    return file.size() < 8 || length > file.size() - 8;
 }
 
 namespace {

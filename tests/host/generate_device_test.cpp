@@ -349,8 +349,8 @@ TEST_CASE("a picture to begin with: outside of the mask it stays, and the text s
     REQUIRE(out);
     std::size_t changed = 0;
     for (std::size_t i = 0; i < rgb.size(); ++i) {
-        if (mask[i] == 0) REQUIRE(out->rgb[i] == rgb[i]);
-        else if (out->rgb[i] != rgb[i]) ++changed;
+        if (mask[i] == 0) REQUIRE(out->pixels[i] == rgb[i]);
+        else if (out->pixels[i] != rgb[i]) ++changed;
     }
     CHECK(changed > rgb.size() / 4);
     CHECK(read_file(folder.path() / "out.png")
