@@ -35,15 +35,17 @@ TensorId embedding(Graph& g, TensorId tokens, const Weight& table, const Weight&
     const std::string module = module_name("embedding", {name_of(g.activation())});
     const std::uint64_t quads = t.rows() * table.k / 4;
     Node node{label(g, "embedding"), {}};
-    // Rows [first, first + count) of one of the tables, whose first row is token `token`'s, serve the tokens that they hold.
-    const auto dispatch = [&](TensorId rows, DType type, std::uint64_t first, std::uint64_t count, std::uint64_t token) {
+    // Rows [first, first + count) of one of the tables, whose first row is token `token`'s, serve the tokens that they
+    // hold.
+    const auto dispatch = [&](TensorId rows, DType type, std::uint64_t first, std::uint64_t count,
+                              std::uint64_t token) {
         RowBindings b(g);
         b.whole(tokens, Access::read);
         const std::uint32_t base = b.rows(rows, first, count, table.k, Access::read);
         b.whole(rows_of_positions, Access::read);
         b.whole(y, Access::write);
-        const EmbeddingPush push{base * (type == DType::f32 ? 4 : 2), static_cast<std::uint32_t>(token + first),
-                                 static_cast<std::uint32_t>(count),   static_cast<std::uint32_t>(t.rows()),
+        const EmbeddingPush push{base * (type == DType::f32 ? 4 : 2),    static_cast<std::uint32_t>(token + first),
+                                 static_cast<std::uint32_t>(count),      static_cast<std::uint32_t>(t.rows()),
                                  static_cast<std::uint32_t>(t.tokens()), table.k / 4};
         node.dispatches.push_back(
             make_dispatch(module, {static_cast<std::uint32_t>(type), static_cast<std::uint32_t>(positions.dtype)},

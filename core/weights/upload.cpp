@@ -250,9 +250,9 @@ Status WeightStore::load_plain(const Weight& w, std::uint64_t size, const Fill& 
 }
 
 Result<Weight> WeightStore::planned(const WeightFile& file, const StoredTensor& t, WeightUse use) const {
-    auto planned = planned_weight(t, use);
-    if (!planned) return Error{planned.error().code, file.path() + ": " + planned.error().message};
-    return planned;
+    auto made = planned_weight(t, use);
+    if (!made) return Error{made.error().code, file.path() + ": " + made.error().message};
+    return made;
 }
 
 Result<Weight> WeightStore::place(const WeightFile& file, const StoredTensor& t, WeightUse use, bool wide) {

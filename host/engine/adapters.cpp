@@ -170,8 +170,9 @@ Result<UsedEmbeddings> use_embeddings(const Model& model, const pumice_request& 
             if (name.empty() || text.find(name) == std::string::npos || !names.insert(name).second) continue;
             PUMICE_ASSIGN(TextualInversion embedding, TextualInversion::open(file));
             if (!fits(embedding, model.config())) {
-                used.notes.push_back(fmt::format("{}: an embedding for another kind of model; '{}' in the prompt is a word",
-                                                 file.string(), printable(embedding.name)));
+                used.notes.push_back(
+                    fmt::format("{}: an embedding for another kind of model; '{}' in the prompt is a word",
+                                file.string(), printable(embedding.name)));
                 continue;
             }
             PUMICE_ASSIGN(const std::string hash, sha256_file(file));

@@ -1,5 +1,5 @@
-// A prompt of any bytes, through wildcards, networks, the tokenizer and all of the prompt syntax. The first byte chooses
-// the schedule's steps and seeds the wildcards.
+// A prompt of any bytes, through wildcards, networks, the tokenizer and all of the prompt syntax. The first byte
+// chooses the schedule's steps and seeds the wildcards.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -53,7 +53,8 @@ void check_wildcards(std::string_view text, std::uint64_t seed) {
         return std::vector<std::string>{name, "{a|__" + name + "__}", "__b__ {2$$c|d}"};
     };
     const auto expanded = expand_wildcards(text, seed, lines);
-    if (!expanded) return require(expanded.error().code == Code::invalid_argument, "a refused prompt is an invalid argument");
+    if (!expanded)
+        return require(expanded.error().code == Code::invalid_argument, "a refused prompt is an invalid argument");
     require(expanded->size() <= 3 * largest_prompt_bytes, "a prompt does not grow without end");
     const auto again = expand_wildcards(text, seed, lines);
     require(again && *again == *expanded, "a seed gives one prompt");
@@ -69,7 +70,8 @@ void check_networks(std::string_view text) {
 
 void check_chunks(std::string_view text) {
     // Two names, one of which begins as the other: a long one of few places, and one that fills a chunk.
-    static const std::vector<PromptEmbedding> embeddings{{*tokenizer().encode("a b c"), 2}, {*tokenizer().encode("a"), 75}};
+    static const std::vector<PromptEmbedding> embeddings{{*tokenizer().encode("a b c"), 2},
+                                                         {*tokenizer().encode("a"), 75}};
     const auto chunks = chunk_prompt(tokenizer(), text, embeddings);
     if (!chunks) return check_error(chunks.error());
     require(!chunks->empty(), "there is a chunk");

@@ -119,9 +119,9 @@ TEST_CASE("a word that names an embedding stands for it; styles and wildcards ma
     write_file(folder.path() / "words" / "place.txt", "# places\n\n harbour \n");
     write_file(folder.path() / "styles.csv", "name,prompt,negative_prompt\nNight,\"{prompt}, at night\",sun\n");
     const std::string embeddings = (fs::path(PUMICE_TEST_DATA) / "goldens" / "ti").string();
-    const Finished made = run({.arguments = generate({"-p", "a my-emb, {my-emb-xl} in a __place__", "-n", "fog", "--style",
-                                                      "Night", "--wildcards", "words", "--embedding-folder", embeddings,
-                                                      "--emphasis", "no-norm", "-o", "out.png", "--json"}),
+    const Finished made = run({.arguments = generate({"-p", "a my-emb, {my-emb-xl} in a __place__", "-n", "fog",
+                                                      "--style", "Night", "--wildcards", "words", "--embedding-folder",
+                                                      embeddings, "--emphasis", "no-norm", "-o", "out.png", "--json"}),
                                .environment = {{"PUMICE_VALIDATION", "1"}},
                                .folder = folder.path()});
     INFO(made.err);
@@ -130,8 +130,9 @@ TEST_CASE("a word that names an embedding stands for it; styles and wildcards ma
     REQUIRE(report["embeddings"].size() == 1);
     CHECK(report["embeddings"][0]["name"] == "my-emb");
     REQUIRE(report["notes"].size() == 1);
-    CHECK(report["notes"][0].get<std::string>().find("an embedding for another kind of model; 'my-emb-xl' in the prompt is a "
-                                                     "word") != std::string::npos);
+    CHECK(report["notes"][0].get<std::string>().find(
+              "an embedding for another kind of model; 'my-emb-xl' in the prompt is a "
+              "word") != std::string::npos);
     const std::string png = read_file(folder.path() / "out.png");
     CHECK(png.find("a my-emb, my-emb-xl in a harbour, at night\nNegative prompt: fog, sun\n") != std::string::npos);
     CHECK(png.find("Emphasis: No norm, TI hashes: \"my-emb: ") != std::string::npos);

@@ -133,7 +133,8 @@ Status all_cases(Suite& suite) {
             model->set_adapters(std::move(set));
             PUMICE_TRY(c.unet_output("lora/", out));
             PUMICE_TRY(c.merged_weights(name));
-            if (std::string(name) == "lora" && suite.wanted("lora/text_lora")) return c.text_output(0, "lora/ids.npy", "lora/text_lora");
+            if (std::string(name) == "lora" && suite.wanted("lora/text_lora"))
+                return c.text_output(0, "lora/ids.npy", "lora/text_lora");
             return {};
         });
     }
@@ -144,8 +145,10 @@ Status all_cases(Suite& suite) {
             return c.unet_output("lora/", "lora/out_two");
         });
     model->set_adapters({});
-    if (suite.wanted("lora/out_base")) suite.run("lora/out_base", [&] { return c.unet_output("lora/", "lora/out_base"); });
-    if (suite.wanted("lora/text_base")) suite.run("lora/text_base", [&] { return c.text_output(0, "lora/ids.npy", "lora/text_base"); });
+    if (suite.wanted("lora/out_base"))
+        suite.run("lora/out_base", [&] { return c.unet_output("lora/", "lora/out_base"); });
+    if (suite.wanted("lora/text_base"))
+        suite.run("lora/text_base", [&] { return c.text_output(0, "lora/ids.npy", "lora/text_base"); });
     return {};
 }
 
@@ -154,7 +157,8 @@ Status xl_cases(Suite& suite) {
     if (!suite.exists("lora/sdxl_x.npy")) return {};
     bool asked = false;
     for (const char* out : {"lora/sdxl_out_base", "lora/sdxl_out"}) asked |= suite.wanted(out);
-    for (const char* file : {"x", "t", "ctx", "y", "text_l", "text_g", "pooled"}) suite.helper(std::string("lora/sdxl_") + file);
+    for (const char* file : {"x", "t", "ctx", "y", "text_l", "text_g", "pooled"})
+        suite.helper(std::string("lora/sdxl_") + file);
     if (!asked) return {};
     PUMICE_ASSIGN(const auto device, suite.device());
     PUMICE_ASSIGN(const auto kernels, suite.kernels());
