@@ -75,25 +75,24 @@ Result<std::shared_ptr<const Adapter>> Adapter::match(WeightFile file, const Ada
 }
 
 Status Adapter::check(const AdapterTargets& targets) const {
-    const std::string model = family_of_context(targets.context_channels());
-    const auto made_for = [&](const std::string& family) {
-        return Error{Code::unsupported,
-                     fmt::format("made for {}, but the model is {}", family, model.empty() ? "another" : model)};
-    };
+    const std::uint64_t context = targets.context_channels();
     for (const AdapterModule& module : modules_) {
         const std::uint64_t channels = module.name.ends_with("attn2_to_k") ? input_channels(module) : 0;
-        if (channels == 0 || channels == targets.context_channels()) continue;
-        if (const std::string family = family_of_context(channels); !family.empty()) return made_for(family);
+        const std::string family = family_of_context(channels), model = family_of_context(context);
+        if (channels == context || family.empty()) continue;
+        return Error{Code::unsupported,
+                     fmt::format("made for {} (text of {} channels), but the model's text has {}{}", family, channels,
+                                 context, model.empty() ? "" : ": " + model)};
     }
     if (modules_.empty()) {
-        if (const std::string family = other_family(file_); !family.empty()) return made_for(family);
-        return Error{
-            Code::unsupported,
-            file_.tensors().empty()
-                ? std::string("no tensors at all: no adapter")
-                : fmt::format("none of its {} tensors belongs to the model, '{}' the first: no adapter, or made "
-                              "for another kind of model",
-                              file_.tensors().size(), printable(file_.tensors().front().name))};
+        if (const std::string family = other_family(file_); !family.empty())
+            return Error{Code::unsupported, fmt::format("made for {}, which the model is not", family)};
+        return Error{Code::unsupported,
+                     file_.tensors().empty()
+                         ? std::string("no tensors at all: no adapter")
+                         : fmt::format("none of its {} tensors belongs to the model, '{}' the first: no adapter, or made "
+                                       "for another kind of model",
+                                       file_.tensors().size(), printable(file_.tensors().front().name))};
     }
     for (const AdapterModule& module : modules_) {
         for (const auto& [part, tensor] : module.parts)

@@ -40,6 +40,7 @@ const StoredTensor* word(const WeightFile& file) {
 Result<TextualInversion> TextualInversion::open(const std::filesystem::path& path) {
     PUMICE_ASSIGN(const WeightFile file, WeightFile::open(path));
     TextualInversion made;
+    made.name = path.stem().string();
     made.file = path.string();
     const StoredTensor* const l = file.find("clip_l");
     const StoredTensor* const g = file.find("clip_g");

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -22,6 +21,7 @@ struct EmbeddingVectors {
 /// and kohya's .safetensors (emb_params); diffusers' single tensor under the name of its word; SD XL's clip_l and
 /// clip_g.
 struct TextualInversion {
+    std::string name;  ///< what stands in the prompt: the file's, without its ending
     std::string file;
     EmbeddingVectors first;   ///< of SD 1's or 2's text encoder, or XL's first (clip_l)
     EmbeddingVectors second;  ///< of XL's second (clip_g); empty in others

@@ -29,7 +29,7 @@ struct Builder {
         g.set_scope("text.embeddings");
         const TensorId x = ops::embedding(g, tokens, weights.table(g, "embeddings.word_embeddings.weight"),
                                           weights.table(g, "embeddings.position_embeddings.weight"),
-                                          &weights.table(g, "embeddings.token_type_embeddings.weight"));
+                                          {.common = &weights.table(g, "embeddings.token_type_embeddings.weight")});
         return layer_norm("embeddings.LayerNorm", x);
     }
 

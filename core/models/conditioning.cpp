@@ -67,7 +67,8 @@ Conditioning side_by_side(std::span<const Conditioning> parts) {
 
 Result<std::unique_ptr<TextConditioner>> TextConditioner::create(std::shared_ptr<Device> device, KernelCache& kernels,
                                                                  WeightSet& weights, bool exact,
-                                                                 const TextConfig& config, std::uint32_t clip_skip) {
+                                                                 const TextConfig& config, std::uint32_t clip_skip,
+                                                                 std::span<const EmbeddingVectors> embeddings) {
     std::unique_ptr<TextConditioner> made(new TextConditioner);
     made->device_ = device;
     made->config_ = config;
@@ -79,15 +80,37 @@ Result<std::unique_ptr<TextConditioner>> TextConditioner::create(std::shared_ptr
 
     Graph g(device->caps(), exact ? Precision::exact : Precision::fp32, device->assumed_gflops());
     const TensorId tokens = g.external({1, 1, kTokens, 1}, DType::i32, made->tokens_, "tokens");
+    PUMICE_ASSIGN(const TensorId more, made->add_embeddings(g, embeddings));
     made->output_ = text_encoder(
         g, weights, tokens, config,
-        {.clip_skip = clip_skip, .last_normed = config.projection > 0 ? &made->last_ : nullptr});
+        {.clip_skip = clip_skip, .more_embeddings = more, .last_normed = config.projection > 0 ? &made->last_ : nullptr});
     if (const Error* error = g.error()) return *error;
     g.keep(made->output_);
     if (made->last_) g.keep(made->last_);
     PUMICE_TRY(weights.flush());
     PUMICE_ASSIGN(made->program_, Program::compile(device, kernels, made->arena_, g, {.name = "text encoder"}));
     return made;
+}
+
+/// The vectors of all embeddings, one after the other, as a table; empty when there are none.
+Result<TensorId> TextConditioner::add_embeddings(Graph& g, std::span<const EmbeddingVectors> embeddings) {
+    std::vector<float> rows;
+    auto token = static_cast<std::int32_t>(config_.vocabulary);
+    for (const EmbeddingVectors& e : embeddings) {
+        if (e.width != config_.width)
+            return Error{Code::invalid_argument, "an embedding of width " + std::to_string(e.width) +
+                                                     " for a text encoder of width " + std::to_string(config_.width)};
+        embeddings_.push_back({token, static_cast<std::int32_t>(e.count)});
+        token += static_cast<std::int32_t>(e.count);
+        rows.insert(rows.end(), e.values.begin(), e.values.end());
+    }
+    if (rows.empty()) return TensorId{};
+    const std::uint64_t bytes = rows.size() * 4;
+    PUMICE_ASSIGN(auto buffer, device_->allocator().create(bytes, Intent::device, "embeddings"));
+    const BufferRange range{std::move(buffer), 0, bytes};
+    PUMICE_TRY(write_range(device_, range, std::as_bytes(std::span(rows))));
+    const auto count = static_cast<std::uint32_t>(rows.size() / config_.width);
+    return g.external({1, 1, count, config_.width}, DType::f32, range, "embeddings");
 }
 
 Result<TextConditioner::Chunk> TextConditioner::states(std::span<const std::int32_t, 77> tokens,
@@ -123,7 +146,12 @@ Result<Conditioning> TextConditioner::encode(std::span<const PromptChunk> chunks
                                              Emphasis emphasis) {
     Conditioning result{kTokens * static_cast<std::uint32_t>(chunks.size()), config_.width, {}, {}};
     for (const PromptChunk& chunk : chunks) {
-        PUMICE_ASSIGN(Chunk values, states(chunk.tokens, cancel));
+        TokenRow tokens = chunk.tokens;
+        for (const EmbeddingPlace& place : chunk.embeddings) {
+            const EmbeddingRows& rows = embeddings_[place.embedding];
+            std::iota(tokens.begin() + place.token, tokens.begin() + place.token + rows.count, rows.first_token);
+        }
+        PUMICE_ASSIGN(Chunk values, states(tokens, cancel));
         apply_emphasis(values.states, chunk.weights, emphasis);
         if (result.values.empty()) result.vector = values.pooled;
         result.values.insert(result.values.end(), values.states.begin(), values.states.end());

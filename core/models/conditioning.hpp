@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "adapters/textual_inversion.hpp"
 #include "graph/program.hpp"
 #include "models/text_encoder.hpp"
 #include "text/prompt.hpp"
@@ -45,9 +46,11 @@ void apply_emphasis(std::span<float> states, std::span<const float> weights, Emp
 /// rounds away no later stage can bring back.
 class TextConditioner {
 public:
-    /// `exact`: Precision::exact, else fp32. The weights belong to the caller and outlive this.
+    /// `exact`: Precision::exact, else fp32. The weights belong to the caller and outlive this. `embeddings`: what
+    /// PromptChunk::embeddings counts in; Code::invalid_argument for one of another width.
     static Result<std::unique_ptr<TextConditioner>> create(std::shared_ptr<Device>, KernelCache&, WeightSet&, bool exact,
-                                                           const TextConfig&, std::uint32_t clip_skip);
+                                                           const TextConfig&, std::uint32_t clip_skip,
+                                                           std::span<const EmbeddingVectors> embeddings = {});
 
     struct Chunk {
         std::vector<float> states;  ///< {77, width}, as config.output says, without emphasis
@@ -61,12 +64,18 @@ public:
                                 Emphasis emphasis = Emphasis::original);
 
 private:
+    /// Where the vectors of an embedding stand among the tokens.
+    struct EmbeddingRows {
+        std::int32_t first_token = 0, count = 0;
+    };
     TextConditioner() = default;
+    Result<TensorId> add_embeddings(Graph&, std::span<const EmbeddingVectors>);
     std::shared_ptr<Device> device_;
     BufferRange tokens_;
     Arena arena_;
     std::unique_ptr<Program> program_;
     TensorId output_, last_;
+    std::vector<EmbeddingRows> embeddings_;
     TextConfig config_;
     std::vector<float> projection_;  ///< {width, projection}
     std::map<std::array<std::int32_t, 77>, Chunk> cache_;  ///< the negative prompt comes again and again

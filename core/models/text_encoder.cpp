@@ -28,11 +28,11 @@ struct Builder {
         return layer_norm(name("final_layer_norm", "ln_final"), x);
     }
 
-    TensorId embeddings(TensorId tokens) {
+    TensorId embeddings(TensorId tokens, TensorId more) {
         g.set_scope("text.embeddings");
         return ops::embedding(
             g, tokens, weights.table(g, name("embeddings.token_embedding.weight", "token_embedding.weight")),
-            weights.table(g, name("embeddings.position_embedding.weight", "positional_embedding")));
+            weights.table(g, name("embeddings.position_embedding.weight", "positional_embedding")), {.more = more});
     }
 
     TensorId clip_attention(const std::string& name, TensorId h) {
@@ -76,7 +76,7 @@ TensorId text_encoder(Graph& g, WeightSet& weights, TensorId tokens, const TextC
         return {};
     }
     Builder b{g, weights, config};
-    TensorId x = b.embeddings(tokens), output{};
+    TensorId x = b.embeddings(tokens, options.more_embeddings), output{};
     const auto report = [&](TensorId id) {
         if (options.hidden) options.hidden->push_back(id);
     };

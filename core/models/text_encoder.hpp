@@ -14,6 +14,7 @@ struct TextEncoderOptions {
     /// 2 mean that one.
     std::uint32_t clip_skip = 1;
     std::vector<TensorId>* hidden = nullptr;  ///< receives the input of layer 0, then each layer's output (no final norm)
+    TensorId more_embeddings{};               ///< f32 {1,1,rows,width}: the tokens from config.vocabulary on
     TensorId* last_normed = nullptr;          ///< receives all layers' output after the final norm, for pooling
 };
 

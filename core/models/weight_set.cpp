@@ -39,7 +39,7 @@ Result<Weight> WeightSet::load_merged(const StoredTensor& t, WeightUse use) {
     PUMICE_ASSIGN(auto patches, adapters_->patches(t.name));
     PUMICE_ASSIGN(const Weight planned, planned_weight(t, use));
     if (planned.layout == WeightLayout::packed) {
-        PUMICE_ASSIGN(Weight weight, store_->place(*file_, t, use, wide_ ? WeightStore::Form::f32 : WeightStore::Form::elements));
+        PUMICE_ASSIGN(Weight weight, store_->place(*file_, t, use, wide_));
         if (!merger_) merger_ = std::make_unique<WeightMerger>(device_, kernels_);
         PUMICE_TRY(merger_->add(t, std::move(patches), weight));
         return weight;
@@ -94,9 +94,12 @@ Result<std::vector<float>> WeightSet::values(const std::string& name) const {
 }
 
 Status WeightSet::flush() {
-    if (merger_) PUMICE_TRY(merger_->flush());
+    Status status = merger_ ? merger_->flush() : Status{};
     merger_.reset();
-    return store_ ? store_->flush() : Status{};
+    if (store_)
+        if (Status stored = store_->flush(); status && !stored) status = std::move(stored);
+    if (!status) release();  // what was under way holds nothing of use
+    return status;
 }
 
 void WeightSet::release() {

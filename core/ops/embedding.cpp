@@ -26,9 +26,14 @@ std::string check(const Graph& g, TensorId tokens, const Weight& table, const We
 
 }  // namespace
 
-TensorId embedding(Graph& g, TensorId tokens, const Weight& table, const Weight& positions, const Weight* common) {
+TensorId embedding(Graph& g, TensorId tokens, const Weight& table, const Weight& positions,
+                   const EmbeddingOptions& options) {
+    const Weight* const common = options.common;
+    const TensorId more = options.more;
     if (const std::string wrong = check(g, tokens, table, positions, common); !wrong.empty())
         return fail(g, "embedding", wrong);
+    if (more && (g.dtype(more) != DType::f32 || g.shape(more).c != table.k))
+        return fail(g, "embedding", describe(g, more) + " beside " + describe(table));
     const Shape t = g.shape(tokens);
     const TensorId y = g.transient({t.n, t.h, t.w, table.k}, g.activation());
     const TensorId rows_of_tokens = table.in(g), rows_of_positions = positions.in(g);
@@ -37,24 +42,30 @@ TensorId embedding(Graph& g, TensorId tokens, const Weight& table, const Weight&
     const std::string module = module_name("embedding", {name_of(g.activation())});
     const std::uint64_t quads = t.rows() * table.k / 4;
     Node node{label(g, "embedding"), {}};
-    // Each piece of the table serves the tokens that it holds.
-    const std::uint32_t piece = g.rows_per_dispatch(table.n, std::uint64_t(table.k) * size_of(table.dtype), 0);
-    for_pieces(table.n, piece, [&](std::uint64_t first, std::uint64_t count) {
+    // Rows [first, first + count) of one of the tables, whose first row is token `token`'s, serve the tokens that they
+    // hold.
+    const auto dispatch = [&](TensorId rows, DType type, std::uint64_t first, std::uint64_t count,
+                              std::uint64_t token) {
         RowBindings b(g);
         b.whole(tokens, Access::read);
-        const std::uint32_t base = b.rows(rows_of_tokens, first, count, table.k, Access::read);
+        const std::uint32_t base = b.rows(rows, first, count, table.k, Access::read);
         b.whole(rows_of_positions, Access::read);
         b.whole(common_row, Access::read);
         b.whole(y, Access::write);
-        const EmbeddingPush push{base * (table.dtype == DType::f32 ? 4 : 2), static_cast<std::uint32_t>(first),
-                                 static_cast<std::uint32_t>(count),          static_cast<std::uint32_t>(t.rows()),
-                                 static_cast<std::uint32_t>(t.tokens()),     table.k / 4};
-        node.dispatches.push_back(make_dispatch(
-            module, {static_cast<std::uint32_t>(table.dtype), static_cast<std::uint32_t>(positions.dtype), common_type},
-            std::move(b), push, spread(g, divide_up(quads, kQuadWorkgroup)), 4.0 * double(quads)));
+        const EmbeddingPush push{base * (type == DType::f32 ? 4 : 2),    static_cast<std::uint32_t>(token + first),
+                                 static_cast<std::uint32_t>(count),      static_cast<std::uint32_t>(t.rows()),
+                                 static_cast<std::uint32_t>(t.tokens()), table.k / 4};
+        node.dispatches.push_back(
+            make_dispatch(module, {static_cast<std::uint32_t>(type), static_cast<std::uint32_t>(positions.dtype), common_type},
+                          std::move(b), push, spread(g, divide_up(quads, kQuadWorkgroup)), 4.0 * double(quads)));
         // Of the tables only what the tokens name.
-        node.dispatches.back().bytes = double(4 * quads * (2 * size_of(table.dtype) + size_of(g.activation())));
+        node.dispatches.back().bytes = double(4 * quads * (2 * size_of(type) + size_of(g.activation())));
+    };
+    const std::uint32_t piece = g.rows_per_dispatch(table.n, std::uint64_t(table.k) * size_of(table.dtype), 0);
+    for_pieces(table.n, piece, [&](std::uint64_t first, std::uint64_t count) {
+        dispatch(rows_of_tokens, table.dtype, first, count, 0);
     });
+    if (more) dispatch(more, DType::f32, 0, g.shape(more).rows(), table.n);
     g.add(std::move(node));
     return y;
 }

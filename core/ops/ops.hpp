@@ -156,9 +156,12 @@ TensorId guide_half(Graph&, TensorId x, TensorId model_output, std::uint32_t hal
 /// n f32 values (may be fractional).
 TensorId timestep_embedding(Graph&, TensorId timesteps, std::uint32_t n, std::uint32_t dim);
 
-/// Rows of the table for each token, plus the position's row, plus the first row of `common` where there is one (BERT's
-/// type of token, which is one throughout): tokens i32 {n,1,T,1} → {n,1,T,k}.
-TensorId embedding(Graph&, TensorId tokens, const Weight& table, const Weight& positions, const Weight* common = nullptr);
+struct EmbeddingOptions {
+    const Weight* common = nullptr;  ///< a table whose first row every token gets (BERT's type of token, which is one)
+    TensorId more{};                 ///< f32 {1,1,rows,k}: the rows of the tokens from table.n on, vectors of the prompt's own
+};
+/// Rows of the table for each token, plus the position's row: tokens i32 {n,1,T,1} → {n,1,T,k}.
+TensorId embedding(Graph&, TensorId tokens, const Weight& table, const Weight& positions, const EmbeddingOptions& = {});
 
 /// Other element type, same shape.
 TensorId cast(Graph&, TensorId x, DType);

@@ -14,22 +14,33 @@ using Schedule = std::vector<ScheduledPrompt>;
 /// All text encoders of a model.
 class Encoders {
 public:
-    static Result<Encoders> create(Model& model, std::uint32_t clip_skip) {
+    static Result<Encoders> create(Model& model, const PromptRequest& request) {
         Encoders made(model);
+        made.emphasis_ = request.emphasis;
+        std::vector<const TextualInversion*> fitting;
+        for (const TextualInversion& embedding : request.embeddings) {
+            if (!fits(embedding, model.config())) continue;
+            PUMICE_ASSIGN(auto ids, model.tokenizer().encode(embedding.name));
+            made.embeddings_.push_back({std::move(ids), embedding.count()});
+            fitting.push_back(&embedding);
+        }
         for (std::size_t i = 0; i < model.config().text.size(); ++i) {
+            std::vector<EmbeddingVectors> vectors;
+            for (const TextualInversion* embedding : fitting)
+                vectors.push_back(*vectors_for(*embedding, model.config(), i));
             PUMICE_ASSIGN(auto encoder, TextConditioner::create(model.device(), *model.kernels(), model.text_weights(i),
                                                                 model.precision() == Precision::exact,
-                                                                model.config().text[i], clip_skip));
+                                                                model.config().text[i], request.clip_skip, vectors));
             made.encoders_.push_back(std::move(encoder));
         }
         return made;
     }
 
     Result<Conditioning> encode(const std::string& text, const std::atomic<bool>* cancel) const {
-        PUMICE_ASSIGN(const auto chunks, chunk_prompt(model_->tokenizer(), text));
+        PUMICE_ASSIGN(const auto chunks, chunk_prompt(model_->tokenizer(), text, embeddings_));
         std::vector<Conditioning> parts;
         for (const auto& encoder : encoders_) {
-            PUMICE_ASSIGN(auto part, encoder->encode(chunks, cancel));
+            PUMICE_ASSIGN(auto part, encoder->encode(chunks, cancel, emphasis_));
             parts.push_back(std::move(part));
         }
         return side_by_side(parts);
@@ -38,6 +49,8 @@ public:
 private:
     explicit Encoders(Model& model) : model_(&model) {}
     Model* model_;
+    Emphasis emphasis_ = Emphasis::original;
+    std::vector<PromptEmbedding> embeddings_;
     std::vector<std::unique_ptr<TextConditioner>> encoders_;
 };
 
@@ -66,6 +79,19 @@ void add_begins(const Schedule& entries, std::set<std::uint32_t>& begins) {
 
 }  // namespace
 
+const EmbeddingVectors* vectors_for(const TextualInversion& embedding, const ModelConfig& config, std::size_t i) {
+    const bool second = i == 1 || config.family == Family::sdxl_refiner;
+    const EmbeddingVectors& vectors = second ? embedding.second : embedding.first;
+    return vectors.count > 0 && vectors.width == config.text[i].width ? &vectors : nullptr;
+}
+
+bool fits(const TextualInversion& embedding, const ModelConfig& config) {
+    for (std::size_t i = 0; i < config.text.size(); ++i)
+        if (!vectors_for(embedding, config, i)) return false;
+    // XL's has a width of SD 1's too, but was made beside the other.
+    return !embedding.for_xl() || config.family == Family::sdxl || config.family == Family::sdxl_refiner;
+}
+
 Result<PromptConditioning> PromptConditioning::encode(Model& model, const PromptRequest& request,
                                                       const std::atomic<bool>* cancel) {
     ScheduleOptions options;
@@ -78,7 +104,7 @@ Result<PromptConditioning> PromptConditioning::encode(Model& model, const Prompt
     }
     PUMICE_ASSIGN(const Schedule uncond, schedule_prompt(request.negative_prompt, options));
 
-    PUMICE_ASSIGN(const Encoders encoders, Encoders::create(model, request.clip_skip));
+    PUMICE_ASSIGN(const Encoders encoders, Encoders::create(model, request));
     PromptConditioning result;
     const auto encode_all = [&](const Schedule& entries, bool negative) -> Status {
         auto& texts = negative ? result.negative_texts_ : result.texts_;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct PromptRequest {
     std::uint32_t steps = 20;      ///< model calls of the run, which prompt schedules count
     std::uint32_t clip_skip = 1;   ///< see TextEncoderOptions
     PictureSizes sizes;
+    std::span<const TextualInversion> embeddings = {};  ///< by their names; those that the model does not take are words
+    Emphasis emphasis = Emphasis::original;
 };
 
 /// One of the prompts that AND joins.
@@ -41,6 +44,11 @@ struct PromptStep {
     std::vector<WeightedConditioning> cond;  ///< at least one
     const Conditioning* uncond = nullptr;
 };
+
+/// An embedding's vectors for text encoder i of a model; null when it has none of its width.
+const EmbeddingVectors* vectors_for(const TextualInversion&, const ModelConfig&, std::size_t i);
+/// Whether it has them for every text encoder.
+bool fits(const TextualInversion&, const ModelConfig&);
 
 class PromptConditioning {
 public:

@@ -123,7 +123,9 @@ Result<PromptConditioning> Run::encode(Model& of) const {
                                               .negative_prompt = request.negative_prompt,
                                               .steps = request.steps * request.sampler->calls_per_step(),
                                               .clip_skip = request.clip_skip,
-                                              .sizes = sizes()},
+                                              .sizes = sizes(),
+                                              .embeddings = request.embeddings,
+                                              .emphasis = request.emphasis},
                                              control.cancel));
     if (!model.fits_at_once() || &of != &model) of.release_text_weights();
     return conditioning;

@@ -41,6 +41,8 @@ struct TextToImageRequest {
     Seamless seamless;                        ///< along these axes the picture can be laid beside itself
     std::uint32_t batch = 1;                  ///< 1…64
     std::uint32_t clip_skip = 1;              ///< 1: the last layer; 2: the one before …
+    Emphasis emphasis = Emphasis::original;
+    std::vector<TextualInversion> embeddings;  ///< words of the prompts that stand for vectors
     PictureSizes sizes;                       ///< what SD XL is told of the picture
     PictureInput picture;                     ///< to begin with; without one, from noise
     /// SD XL's refiner, or any other model of the same latent: it takes over where the model time that is gone, of the

@@ -143,7 +143,8 @@ class Chunker {
 public:
     explicit Chunker(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
-    void add(std::int32_t token, float weight) {
+    /// For what begins with this token.
+    void make_room(std::int32_t token) {
         constexpr std::size_t comma_backtrack = 20;  // the reference's default
         if (token == tokenizer_.comma()) {
             last_comma_ = used_.size();
@@ -155,7 +156,18 @@ public:
             used_ = moved;
         }
         if (used_.size() == prompt_tokens_per_chunk) close(prompt_tokens_per_chunk);
-        used_.push_back({token, weight});
+    }
+
+    void add(std::int32_t token, float weight) {
+        make_room(token);
+        used_.push_back({token, weight, {}});
+    }
+
+    void add(std::uint32_t index, const PromptEmbedding& embedding, float weight) {
+        make_room(embedding.ids.front());
+        if (used_.size() + embedding.vectors > prompt_tokens_per_chunk) close(used_.size());
+        for (std::uint32_t i = 0; i < embedding.vectors; ++i)
+            used_.push_back({0, weight, i == 0 ? std::optional(index) : std::nullopt});
     }
 
     void add_break() { close(prompt_tokens_per_chunk); }
@@ -169,6 +181,7 @@ private:
     struct Used {
         std::int32_t token;
         float weight;
+        std::optional<std::uint32_t> embedding;  ///< that begins here
     };
 
     void close(std::size_t length) {
@@ -177,6 +190,7 @@ private:
         for (std::size_t i = 0; i < used_.size(); ++i) {
             chunk.tokens[i + 1] = used_[i].token;
             chunk.weights[i + 1] = used_[i].weight;
+            if (used_[i].embedding) chunk.embeddings.push_back({static_cast<std::uint32_t>(i + 1), *used_[i].embedding});
         }
         chunks_.push_back(chunk);
         used_.clear();
@@ -188,6 +202,18 @@ private:
     std::vector<Used> used_;                 ///< of the open chunk, at most 75
     std::optional<std::size_t> last_comma_;  ///< in used_
 };
+
+/// The embedding with the longest name that the tokens begin with.
+std::optional<std::uint32_t> embedding_at(std::span<const PromptEmbedding> embeddings,
+                                          std::span<const std::int32_t> tokens) {
+    std::optional<std::uint32_t> best;
+    for (std::uint32_t i = 0; i < embeddings.size(); ++i) {
+        const auto& ids = embeddings[i].ids;
+        if (ids.empty() || ids.size() > tokens.size() || !std::equal(ids.begin(), ids.end(), tokens.begin())) continue;
+        if (!best || ids.size() > embeddings[*best].ids.size()) best = i;
+    }
+    return best;
+}
 
 }  // namespace
 
@@ -202,7 +228,8 @@ Result<std::vector<AttentionPart>> parse_attention(std::string_view prompt) {
     return std::move(parser).merged();
 }
 
-Result<std::vector<PromptChunk>> chunk_prompt(const Tokenizer& tokenizer, std::string_view prompt) {
+Result<std::vector<PromptChunk>> chunk_prompt(const Tokenizer& tokenizer, std::string_view prompt,
+                                              std::span<const PromptEmbedding> embeddings) {
     PUMICE_ASSIGN(const std::vector<AttentionPart> parts, parse_attention(prompt));
     Chunker chunker(tokenizer);
     for (const AttentionPart& part : parts) {
@@ -213,7 +240,12 @@ Result<std::vector<PromptChunk>> chunk_prompt(const Tokenizer& tokenizer, std::s
         const auto weight = static_cast<float>(part.weight);
         if (!std::isfinite(weight)) return Error{Code::invalid_argument, "a weight in the prompt is too large"};
         PUMICE_ASSIGN(const std::vector<std::int32_t> tokens, tokenizer.encode(part.text));
-        for (const std::int32_t token : tokens) chunker.add(token, weight);
+        for (std::size_t at = 0; at < tokens.size();) {
+            const auto found = embedding_at(embeddings, std::span(tokens).subspan(at));
+            if (found) chunker.add(*found, embeddings[*found], weight);
+            else chunker.add(tokens[at], weight);
+            at += found ? embeddings[*found].ids.size() : 1;
+        }
     }
     return std::move(chunker).finish();
 }

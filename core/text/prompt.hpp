@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,16 +32,31 @@ struct AttentionPart {
 /// not UTF-8 or too long and for a weight that is no number, such as `(a:1.2.3)`.
 Result<std::vector<AttentionPart>> parse_attention(std::string_view prompt);
 
+/// A word that stands for vectors of its own (textual inversion).
+struct PromptEmbedding {
+    std::vector<std::int32_t> ids;  ///< the tokens of its name, at least one
+    std::uint32_t vectors = 1;      ///< places that it takes, 1…75
+};
+
+/// Where an embedding stands in a chunk.
+struct EmbeddingPlace {
+    std::uint32_t token = 0;      ///< the first of its places in PromptChunk::tokens
+    std::uint32_t embedding = 0;  ///< which of those given
+};
+
 /// What the text encoder takes at once.
 struct PromptChunk {
     TokenRow tokens{};                              ///< start, 75 tokens padded with end, end
     std::array<float, tokens_per_chunk> weights{};  ///< 1 where there is no token of the prompt
     std::uint32_t length = 0;  ///< tokens that the prompt has used up: 75, but for the last chunk if it is not full
+    std::vector<EmbeddingPlace> embeddings = {};  ///< in order; at their places the token is 0
 };
 
 /// Cuts a prompt into one chunk or more. A chunk that is full hands what follows its last comma over to the next one,
-/// if that is at most 20 tokens. Errors of parse_attention and Tokenizer::encode.
-Result<std::vector<PromptChunk>> chunk_prompt(const Tokenizer& tokenizer, std::string_view prompt);
+/// if that is at most 20 tokens. Where the tokens of an embedding's name stand, its places do, of several that fit the one
+/// of the longest name; one that a chunk has no room for begins the next. Errors of parse_attention and Tokenizer::encode.
+Result<std::vector<PromptChunk>> chunk_prompt(const Tokenizer& tokenizer, std::string_view prompt,
+                                              std::span<const PromptEmbedding> embeddings = {});
 
 /// The chunk of an empty prompt.
 PromptChunk empty_chunk(const Tokenizer& tokenizer);

@@ -41,18 +41,20 @@ private:
     std::uint64_t state_;
 };
 
-/// The end of the braces that open at `at`: the place of the `}`; npos when they are never closed.
-std::size_t closing(std::string_view text, std::size_t at) {
-    int depth = 0;
-    for (std::size_t i = at; i < text.size(); ++i) {
-        if (text[i] == '\\')
+/// For each brace that opens the place of the one that closes it; npos elsewhere, and where it is never closed.
+std::vector<std::size_t> closings(std::string_view text) {
+    std::vector<std::size_t> ends(text.size(), std::string_view::npos), open;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\') {
             ++i;
-        else if (text[i] == '{')
-            ++depth;
-        else if (text[i] == '}' && --depth == 0)
-            return i;
+        } else if (text[i] == '{') {
+            open.push_back(i);
+        } else if (text[i] == '}' && !open.empty()) {
+            ends[open.back()] = i;
+            open.pop_back();
+        }
     }
-    return std::string_view::npos;
+    return ends;
 }
 
 /// At the bars that stand in no braces of their own.
@@ -124,6 +126,7 @@ public:
     Status expand(std::string_view text, int depth) {
         if (depth > kMostNesting)
             return Error{Code::invalid_argument, "the prompt's wildcards and choices nest more than 30 deep"};
+        const std::vector<std::size_t> ends = closings(text);
         for (std::size_t i = 0; i < text.size();) {
             if (out_.size() > largest_prompt_bytes)
                 return Error{Code::invalid_argument, "the prompt's wildcards and choices make it longer than " +
@@ -132,8 +135,7 @@ public:
                 std::string_view("{|}").find(text[i + 1]) != std::string::npos) {
                 out_ += text[i + 1];
                 i += 2;
-            } else if (const std::size_t end = text[i] == '{' ? closing(text, i) : std::string_view::npos;
-                       end != std::string_view::npos) {
+            } else if (const std::size_t end = ends[i]; end != std::string_view::npos) {
                 PUMICE_TRY(choose(text.substr(i + 1, end - i - 1), depth));
                 i = end + 1;
             } else if (const std::string name = wildcard(text.substr(i)); !name.empty()) {

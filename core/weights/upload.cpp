@@ -249,17 +249,25 @@ Status WeightStore::load_plain(const Weight& w, std::uint64_t size, const Fill& 
     return mapped ? w.range.buffer->flush(w.range.offset, size) : Status{};
 }
 
-Result<Weight> WeightStore::place(const WeightFile& file, const StoredTensor& t, WeightUse use, Form form) {
-    auto planned = planned_weight(t, use);
-    if (!planned) return Error{planned.error().code, file.path() + ": " + planned.error().message};
-    Weight w = *std::move(planned);
-    if (form != Form::stored) w.blocks = Blocks::none;
-    if (form == Form::f32) w.dtype = DType::f32;
+Result<Weight> WeightStore::planned(const WeightFile& file, const StoredTensor& t, WeightUse use) const {
+    auto made = planned_weight(t, use);
+    if (!made) return Error{made.error().code, file.path() + ": " + made.error().message};
+    return made;
+}
+
+Result<Weight> WeightStore::place(const WeightFile& file, const StoredTensor& t, WeightUse use, bool wide) {
+    PUMICE_ASSIGN(Weight w, planned(file, t, use));
+    w.blocks = Blocks::none;
+    if (wide) w.dtype = DType::f32;
+    return place(file, std::move(w));
+}
+
+Result<Weight> WeightStore::place(const WeightFile& file, Weight w) {
     const std::uint64_t size = device_bytes(w), limit = device_->caps().max_storage_buffer_range;
     if (w.layout != WeightLayout::rows && size > limit)
         return Error{Code::missing_feature,
                      fmt::format("{}: tensor '{}' takes {} bytes, but the device binds at most {}", file.path(),
-                                 printable(t.name), size, limit)};
+                                 printable(w.name), size, limit)};
     if (const auto it = free_.find(size); it != free_.end()) {
         w.range = it->second;
         free_.erase(it);
@@ -281,7 +289,8 @@ Result<Weight> WeightStore::load(const WeightFile& file, std::string_view name, 
 }
 
 Result<Weight> WeightStore::load(const WeightFile& file, const StoredTensor& t, WeightUse use) {
-    PUMICE_ASSIGN(Weight w, place(file, t, use, Form::stored));
+    PUMICE_ASSIGN(Weight w, planned(file, t, use));
+    PUMICE_ASSIGN(w, place(file, std::move(w)));
     file.will_need(t.data);
     const std::uint64_t staged = size_of(w.dtype), size = w.range.size;
     const Fill fill = [&](std::byte* to, std::uint64_t begin, std::uint64_t end) {

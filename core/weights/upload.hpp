@@ -47,13 +47,8 @@ public:
     Result<Weight> load(const WeightFile&, std::string_view name, WeightUse);
     /// The same of a tensor that need not lie in the file, which messages name; its data are read during the call.
     Result<Weight> load(const WeightFile&, const StoredTensor&, WeightUse);
-    enum class Form : std::uint8_t {
-        stored,    ///< as load() makes it
-        elements,  ///< of the same type, but no blocks: those of GGUF become f16
-        f32,
-    };
-    /// Memory for a tensor's weight, which the caller fills.
-    Result<Weight> place(const WeightFile&, const StoredTensor&, WeightUse, Form);
+    /// Memory for a tensor's weight, which the caller fills; never in blocks, and `wide`: in f32, whatever its type.
+    Result<Weight> place(const WeightFile&, const StoredTensor&, WeightUse, bool wide);
     /// Takes back a weight's memory for another of its size: the caller's programs that use it are gone.
     void give_back(const Weight&);
     /// Waits until all that was queued is on the device, and frees the staging slots. After an error the weights queued
@@ -67,6 +62,8 @@ private:
     /// Writes bytes [begin, end) of the staged form of a tensor to `to`.
     using Fill = std::function<void(std::byte* to, std::uint64_t begin, std::uint64_t end)>;
 
+    Result<Weight> planned(const WeightFile&, const StoredTensor&, WeightUse) const;
+    Result<Weight> place(const WeightFile&, Weight);
     Result<BufferRange> allocate(std::uint64_t size);
     Status make_slots();
     Result<Slot*> slot_with_room(std::uint64_t size);

@@ -18,15 +18,22 @@ bool is_number(std::string_view text) {
     return error == std::errc() && end == text.data() + text.size();
 }
 
+std::vector<std::string> folders_of(const host::Settings& settings, ModelKind kind) {
+    std::vector<std::string> folders;
+    if (settings.models_folders)
+        for (const fs::path& folder : cli::folders_of(*settings.models_folders, kind)) folders.push_back(folder.string());
+    return folders;
+}
+
 }  // namespace
 
 std::vector<std::string> lora_folders(const host::Settings& settings) {
-    if (settings.loras_folder) return {*settings.loras_folder};
-    std::vector<std::string> folders;
-    if (!settings.models_folders) return folders;
-    for (const fs::path& folder : folders_of(*settings.models_folders, ModelKind::lora))
-        folders.push_back(folder.string());
-    return folders;
+    return settings.loras_folder ? std::vector{*settings.loras_folder} : folders_of(settings, ModelKind::lora);
+}
+
+std::vector<std::string> embedding_folders(const host::Settings& settings) {
+    return settings.embeddings_folder ? std::vector{*settings.embeddings_folder}
+                                      : folders_of(settings, ModelKind::embedding);
 }
 
 Expected<void> add_lora(const std::string& option, std::string& prompt, std::vector<std::string>& folders) {

@@ -12,6 +12,9 @@ namespace pumice::cli {
 /// paths.loras; else those of AUTOMATIC1111's and ComfyUI's folder names that there are in or beside paths.models.
 std::vector<std::string> lora_folders(const host::Settings&);
 
+/// paths.embeddings; else the folders `embeddings` in, beside or above paths.models, as those programs have them.
+std::vector<std::string> embedding_folders(const host::Settings&);
+
 /// "--lora NAME:0.8" as "<lora:NAME:0.8>" at the end of the prompt, and the folder of a file among those that are
 /// looked through. PUMICE_INVALID_ARGUMENT for a weight that is no number; PUMICE_NOT_FOUND for a path without a file.
 Expected<void> add_lora(const std::string& option, std::string& prompt, std::vector<std::string>& folders);

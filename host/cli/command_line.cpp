@@ -59,7 +59,7 @@ Expected<Outpaint> read_outpaint(const std::string& text) {
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, output, config, params, filters, controls, loras, init_image, mask, outpaint, x, y, z;
+    Given prompt, output, config, params, filters, controls, loras, styles, init_image, mask, outpaint, x, y, z;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
@@ -70,6 +70,7 @@ struct Generate : Parser {
           filters(add_all(*app, "--filter")),
           controls(add_all(*app, "--control")),
           loras(add_all(*app, "--lora")),
+          styles(add_all(*app, "--style")),
           init_image(add(*app, "--init-image")),
           mask(add(*app, "--mask")),
           outpaint(add(*app, "--outpaint")),
@@ -98,6 +99,10 @@ struct Generate : Parser {
                                           {"--seed-height", "--seed-height"},
                                           {"--ensd", "--ensd"},
                                           {"--seamless", "--seamless"},
+                                          {"--embedding-folder", "--embedding-folder"},
+                                          {"--styles-file", "--styles-file"},
+                                          {"--wildcards", "--wildcards"},
+                                          {"--emphasis", "--emphasis"},
                                           {"--prediction", "--prediction"},
                                           {"--strength", "--strength"},
                                           {"--resize-mode", "--resize-mode"},
@@ -148,6 +153,7 @@ struct Generate : Parser {
         HOST_TRY(read_params(params, line.settings));
         line.filters = filters.option->results();
         line.loras = loras.option->results();
+        line.styles = styles.option->results();
         for (const std::string& text : controls.option->results()) {
             HOST_ASSIGN(ControlOption control, parse_control(text));
             line.controls.push_back(std::move(control));

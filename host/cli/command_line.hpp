@@ -53,6 +53,7 @@ struct CommandLine {
     std::vector<ControlOption> controls;  ///< of generate: --control
     std::vector<std::string> filters;     ///< of generate: --filter
     std::vector<std::string> loras;       ///< of generate: --lora
+    std::vector<std::string> styles;      ///< of generate: --style
     std::string picture;                  ///< of upscale and preprocess: the file that is read; empty: none
     std::string method;                   ///< the name of the preprocessor; --upscaler, or empty
     std::string upscaler_model;           ///< upscale --model

@@ -10,6 +10,7 @@
 #include "cli/commands.hpp"
 #include "cli/output_names.hpp"
 #include "cli/progress.hpp"
+#include "cli/prompts.hpp"
 #include "cli/starter.hpp"
 #include "cli/workbench.hpp"
 #include "image/atomic_file.hpp"
@@ -73,6 +74,7 @@ Request make_request(const Model& model, const host::Settings& s, const std::str
     request.seamless_x = seamless == "x" || seamless == "both";
     request.seamless_y = seamless == "y" || seamless == "both";
     if (s.rng.value_or("torch-cpu") == "philox") request.rng = PUMICE_RNG_PHILOX;
+    if (s.emphasis.value_or("original") == "no-norm") request.emphasis = PUMICE_EMPHASIS_NO_NORM;
     return request;
 }
 
@@ -211,7 +213,9 @@ Expected<Images> Generation::make(Request& request) {
     request.picture = std::move(picture);
     if (refiner_) request.refiner = &*refiner_;
     request.filters = context_.line.filters;
+    HOST_TRY(prepare_prompts(request, context_.line.styles, settings));
     request.adapter_folders = lora_folders(settings);
+    request.embedding_folders = embedding_folders(settings);
     for (const std::string& lora : context_.line.loras) HOST_TRY(add_lora(lora, request.prompt, request.adapter_folders));
     std::vector<UsedMethod> used = {{"sampler", request.sampler}, {"schedule", request.schedule}};
     if (!request.guidance.empty()) used.push_back({"guidance", request.guidance});
@@ -305,6 +309,8 @@ host::PictureInfo Generation::info(const Request& request, std::size_t index, st
                                    const Json& report) const {
     std::vector<std::pair<std::string, std::string>> loras;
     for (const Json& adapter : report["adapters"]) loras.emplace_back(adapter["name"], adapter["hash"]);
+    std::vector<std::pair<std::string, std::string>> embeddings;
+    for (const Json& embedding : report["embeddings"]) embeddings.emplace_back(embedding["name"], embedding["hash"]);
     return {.prompt = request.prompt,
             .negative_prompt = request.negative_prompt,
             .steps = request.steps,
@@ -314,6 +320,8 @@ host::PictureInfo Generation::info(const Request& request, std::size_t index, st
             .guidance_params = params_of("guidance", request),
             .controls = control_infotexts(context_.line.controls),
             .loras = std::move(loras),
+            .embeddings = std::move(embeddings),
+            .emphasis = request.emphasis == PUMICE_EMPHASIS_NO_NORM ? "No norm" : "",
             .guidance_scale = double(request.guidance_scale),
             .seed = seed,
             .width = request.width,
@@ -375,6 +383,7 @@ void Generation::report(const Request& request, const Images& images) const {
         {"filters", request.filters},
         {"controls", control_infotexts(context_.line.controls)},
         {"adapters", json["adapters"]},
+        {"embeddings", json["embeddings"]},
         {"rng", rng_name(request.rng)},
         {"batch", request.batch},
         {"clip_skip", request.clip_skip},

@@ -65,6 +65,14 @@ How:
       --lora NAME[:WEIGHT] a LoRA or LyCORIS: a file, or a name in the LoRA folder; may be repeated. As <lora:NAME:WEIGHT>
                           in the prompt; NAME:TEXT:UNET has weights for each. 1 by default
       --lora-folder DIR   by default paths.loras, else Lora, loras or LyCORIS in or beside the folder paths.models
+      --embedding-folder DIR
+                          a file's name in the prompt stands for the embedding (textual inversion) in it. By default
+                          paths.embeddings, else the folder embeddings in, beside or above paths.models
+      --style NAME        a style of the file of styles; may be repeated
+      --styles-file FILE  paths.styles, by default styles.csv: name,prompt,negative_prompt
+      --wildcards DIR     __name__ in the prompt is a line of DIR/name.txt, {{a|b}} one of these, {{2$$a|b|c}} two; the seed
+                          chooses. Without it, or paths.wildcards, they are text
+      --emphasis NAME     original, or no-norm: weights do not keep the mean of what they weigh
       --steps N           denoising steps, {steps}
       --cfg SCALE         how closely to follow the prompt, {cfg}; 1 or less: no guidance, twice as fast
       --sampler NAME      {samplers}

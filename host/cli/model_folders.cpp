@@ -203,7 +203,7 @@ std::vector<fs::path> folders_of(std::span<const std::string> roots, ModelKind k
     std::error_code ignored;
     for (const std::string& text : roots) {
         const fs::path root(text);
-        for (const fs::path& base : {root, root / "models", root.parent_path()})
+        for (const fs::path& base : {root, root / "models", root.parent_path(), root.parent_path().parent_path()})
             for (const fs::path& child : children(base))
                 if (kind_of_folder(child) == kind && fs::is_directory(child, ignored) &&
                     std::find(folders.begin(), folders.end(), child) == folders.end())

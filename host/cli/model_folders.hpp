@@ -33,7 +33,7 @@ struct ModelEntry {
 /// path; what cannot be read is passed over.
 std::vector<ModelEntry> list_models(std::span<const std::string> roots);
 
-/// The sub-folders of a kind in the roots, in their `models` folder or beside them: where names of that kind are looked
+/// The sub-folders of a kind in the roots, in their `models` folder, beside or above them: where names of that kind are looked
 /// for. Each once, in order.
 std::vector<std::filesystem::path> folders_of(std::span<const std::string> roots, ModelKind);
 

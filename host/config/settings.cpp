@@ -19,6 +19,9 @@ using Kind = Setting::Kind;
 std::vector<std::string_view> precisions() {
     return {"auto", "fp16", "fp32", "exact"};
 }
+std::vector<std::string_view> emphases() {
+    return {"original", "no-norm"};
+}
 std::vector<std::string_view> generators() {
     return {"torch-cpu", "philox"};
 }
@@ -79,8 +82,12 @@ const std::array kSettings = {
     Setting{"generate.aesthetic_score", "--aesthetic-score", "", &S::aesthetic_score, Kind::real, 0, 10},
     Setting{"generate.negative_aesthetic_score", "--negative-aesthetic-score", "", &S::negative_aesthetic_score,
             Kind::real, 0, 10},
+    Setting{"generate.emphasis", "--emphasis", "", &S::emphasis, Kind::choice, 0, 0, 1, emphases},
     Setting{"paths.models", "", "PUMICE_MODELS", &S::models_folders, Kind::paths},
     Setting{"paths.loras", "--lora-folder", "", &S::loras_folder, Kind::path},
+    Setting{"paths.embeddings", "--embedding-folder", "", &S::embeddings_folder, Kind::path},
+    Setting{"paths.styles", "--styles-file", "", &S::styles_file, Kind::path},
+    Setting{"paths.wildcards", "--wildcards", "", &S::wildcards_folder, Kind::path},
     Setting{"paths.output", "", "PUMICE_OUTPUT", &S::output_folder, Kind::path},
     Setting{"paths.cache", "", "PUMICE_CACHE", &S::cache_folder, Kind::path},
     Setting{"paths.plugins", "", "", &S::plugins_folder, Kind::path},

@@ -29,7 +29,8 @@ struct Settings {
     std::optional<std::string> seamless;
     std::optional<std::uint64_t> mask_padding, original_width, original_height, crop_left, crop_top, target_width,
         target_height;
-    std::optional<std::string> loras_folder, output_folder, cache_folder, plugins_folder;
+    std::optional<std::string> loras_folder, embeddings_folder, styles_file, wildcards_folder;
+    std::optional<std::string> emphasis, output_folder, cache_folder, plugins_folder;
     std::optional<std::vector<std::string>> models_folders;
     /// Parameters of plugins by key ("sampler.eta"): of the file, and of the command line.
     std::map<std::string, std::string> plugin_params, given_plugin_params;

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "base/hash.hpp"
 #include "engine/abi.hpp"
+#include "pipelines/prompt_conditioning.hpp"
 #include "text/prompt_networks.hpp"
 
 namespace pumice {
@@ -53,6 +55,13 @@ Result<std::string> lora_hash(const WeightFile& file) {
     }
     PUMICE_ASSIGN(const std::string digits, sha256(bytes));
     return digits.substr(0, 12);
+}
+
+/// In small letters, as far as they are ASCII.
+std::string lowered(std::string text) {
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
 }
 
 struct Wanted {
@@ -145,6 +154,31 @@ Result<UsedAdapters> use_adapters(AdapterShelf& shelf, Model& model, const pumic
         if (std::string note = book->adapter->warning(); !note.empty()) used.notes.push_back(std::move(note));
     }
     used.set = AdapterSet(std::move(entries));
+    return used;
+}
+
+Result<UsedEmbeddings> use_embeddings(const Model& model, const pumice_request& given, const std::string& prompt) {
+    PUMICE_ASSIGN(const auto folders,
+                  abi::read_texts(given.embedding_folders, given.embedding_folder_count, "embedding_folders"));
+    // The tokenizer, which has the last word, knows no capitals.
+    const std::string text = lowered(prompt + "\n" + abi::text_or_empty(given.negative_prompt));
+    UsedEmbeddings used{{}, nlohmann::ordered_json::array(), {}};
+    std::set<std::string> names;
+    for (const std::string& folder : folders)
+        for (const fs::path& file : weight_files(folder)) {
+            const std::string name = lowered(file.stem().string());
+            if (name.empty() || text.find(name) == std::string::npos || !names.insert(name).second) continue;
+            PUMICE_ASSIGN(TextualInversion embedding, TextualInversion::open(file));
+            if (!fits(embedding, model.config())) {
+                used.notes.push_back(
+                    fmt::format("{}: an embedding for another kind of model; '{}' in the prompt is a word",
+                                file.string(), printable(embedding.name)));
+                continue;
+            }
+            PUMICE_ASSIGN(const std::string hash, sha256_file(file));
+            used.report.push_back({{"name", embedding.name}, {"file", embedding.file}, {"hash", hash.substr(0, 12)}});
+            used.all.push_back(std::move(embedding));
+        }
     return used;
 }
 

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adapters/adapter.hpp"
+#include "adapters/textual_inversion.hpp"
 #include "models/model.hpp"
 #include "pumice/pumice.h"
 
@@ -41,6 +42,16 @@ struct UsedAdapters {
 
 /// PUMICE_NOT_FOUND for a name that no folder has; invalid_argument for a weight; errors of Adapter::open.
 Result<UsedAdapters> use_adapters(AdapterShelf&, Model&, const pumice_request&);
+
+/// The embeddings whose names stand in a request's prompts and that the model takes.
+struct UsedEmbeddings {
+    std::vector<TextualInversion> all;
+    nlohmann::ordered_json report;   ///< an array: name, file, hash
+    std::vector<std::string> notes;  ///< those that are for another kind of model
+};
+
+/// `prompt` is without `<lora:…>`. Errors of TextualInversion::open, of those named alone.
+Result<UsedEmbeddings> use_embeddings(const Model&, const pumice_request&, const std::string& prompt);
 
 /// The file of a name in the folders and those in them: its name without ending, or its path in the folder. Of several
 /// the first in order. Nothing when there is none.

@@ -115,6 +115,9 @@ Result<TextToImageRequest> read_request(const EngineState& engine, const Model& 
     request.seamless = {given.seamless_x != 0, given.seamless_y != 0};
     request.batch = given.batch;
     request.clip_skip = given.clip_skip;
+    if (given.emphasis != PUMICE_EMPHASIS_ORIGINAL && given.emphasis != PUMICE_EMPHASIS_NO_NORM)
+        return Error{Code::invalid_argument, fmt::format("emphasis is {}, which is none", int(given.emphasis))};
+    request.emphasis = given.emphasis == PUMICE_EMPHASIS_NO_NORM ? Emphasis::no_norm : Emphasis::original;
     request.sizes = read_sizes(given);
     if (given.picture) {
         PUMICE_ASSIGN(request.picture, read_picture(given.picture));
@@ -281,7 +284,7 @@ std::uint64_t host_peak() {
 
 /// What no other stage accounts for is loading: opening the file, weights on their way to the device, compiling.
 std::string report(const pumice_model& model, const TextToImageResult& result, const UsedAdapters& adapters,
-                   double seconds) {
+                   const UsedEmbeddings& embeddings, double seconds) {
     const double steps = std::accumulate(result.step_seconds.begin(), result.step_seconds.end(), 0.0);
     const double load = model.open_seconds + seconds - result.text_seconds - result.encode_seconds - steps - result.decode_seconds;
     const MemoryStatistics memory = model.engine->device->allocator().statistics();
@@ -297,6 +300,7 @@ std::string report(const pumice_model& model, const TextToImageResult& result, c
          {{"device_peak", memory.device_peak}, {"staging_peak", memory.host_peak}, {"host_peak", host_peak()}}},
         {"unet_flops", result.unet_flops},
         {"adapters", adapters.report},
+        {"embeddings", embeddings.report},
         {"notes", result.notes}};
     return json.dump();
 }
@@ -309,14 +313,17 @@ Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumic
     model.engine->device->allocator().reset_peaks();
     PUMICE_ASSIGN(request.controls, make_controls(model, given));
     PUMICE_ASSIGN(UsedAdapters adapters, use_adapters(model.adapters, *model.model, given));
+    PUMICE_ASSIGN(UsedEmbeddings embeddings, use_embeddings(*model.model, given, adapters.prompt));
     request.prompt = adapters.prompt;
+    request.embeddings = std::move(embeddings.all);
     model.model->set_adapters(adapters.set);
     PUMICE_ASSIGN(TextToImageResult result, text_to_image(*model.model, request, control_of(given)));
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     PUMICE_TRY(apply_filters(model, filters, given, result.images));
     auto images = std::make_unique<pumice_images>();
-    result.notes.insert(result.notes.begin(), adapters.notes.begin(), adapters.notes.end());
-    images->report = report(model, result, adapters, seconds);
+    for (const auto* notes : {&embeddings.notes, &adapters.notes})
+        result.notes.insert(result.notes.begin(), notes->begin(), notes->end());
+    images->report = report(model, result, adapters, embeddings, seconds);
     images->all = std::move(result.images);
     images->seed = request.seed;
     images->one_seed = request.variation_strength != 0;

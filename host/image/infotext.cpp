@@ -77,7 +77,9 @@ std::string infotext(const PictureInfo& info) {
     for (const auto& [name, value] : info.guidance_params) settings.emplace_back("Guidance " + name, value);
     for (std::size_t i = 0; i < info.controls.size(); ++i)
         settings.emplace_back(fmt::format("ControlNet {}", i), info.controls[i]);
+    settings.emplace_back("Emphasis", info.emphasis);
     settings.emplace_back("Lora hashes", hashes(info.loras));
+    settings.emplace_back("TI hashes", hashes(info.embeddings));
     settings.emplace_back("Version", info.version);
     std::string line;
     for (const auto& [name, value] : settings)

@@ -20,6 +20,8 @@ struct PictureInfo {
     std::vector<std::string> controls;  ///< "Module: canny, Model: …" of each, as the ControlNet extension writes units
     /// Names and hashes, as the Lora extension writes them.
     std::vector<std::pair<std::string, std::string>> loras = {};
+    std::vector<std::pair<std::string, std::string>> embeddings = {};  ///< likewise, of textual inversion
+    std::string emphasis = {};  ///< "No norm"; "" is not written
     double guidance_scale = 0;
     std::uint64_t seed = 0;
     std::uint32_t width = 0, height = 0;

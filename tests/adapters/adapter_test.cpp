@@ -194,8 +194,8 @@ TEST_CASE("an adapter that does not fit is refused, with the reason") {
 TEST_CASE("an adapter of another family is named") {
     FileBuilder xl, flux;
     low_rank(xl, "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k", 32, 2048, 2);
-    CHECK(Opened(xl).message() == "made for Stable Diffusion XL, but the model is another");
+    CHECK(Opened(xl).message() == "made for Stable Diffusion XL (text of 2048 channels), but the model's text has 16");
     CHECK(Opened(xl).code() == Code::unsupported);
     low_rank(flux, "lora_unet_double_blocks_0_img_attn_proj", 32, 32, 2);
-    CHECK(Opened(flux).message() == "made for Flux, but the model is another");
+    CHECK(Opened(flux).message() == "made for Flux, which the model is not");
 }

@@ -1,5 +1,5 @@
-// A prompt of any bytes, through the tokenizer and all of the prompt syntax. The first byte chooses the schedule's
-// steps.
+// A prompt of any bytes, through wildcards, networks, the tokenizer and all of the prompt syntax. The first byte
+// chooses the schedule's steps and seeds the wildcards.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -8,8 +8,10 @@
 #include <string_view>
 
 #include "text/prompt.hpp"
+#include "text/prompt_networks.hpp"
 #include "text/prompt_schedule.hpp"
 #include "text/unicode.hpp"
+#include "text/wildcards.hpp"
 
 namespace {
 
@@ -44,8 +46,33 @@ void check_tokens(std::string_view text) {
     require(static_cast<bool>(check_utf8(*decoded)), "decoded text is UTF-8");
 }
 
+/// Every wildcard has lines that name others.
+void check_wildcards(std::string_view text, std::uint64_t seed) {
+    const WildcardLines lines = [](const std::string& name) -> Result<std::vector<std::string>> {
+        if (name.size() > 8) return Error{Code::invalid_argument, "no such wildcard"};
+        return std::vector<std::string>{name, "{a|__" + name + "__}", "__b__ {2$$c|d}"};
+    };
+    const auto expanded = expand_wildcards(text, seed, lines);
+    if (!expanded)
+        return require(expanded.error().code == Code::invalid_argument, "a refused prompt is an invalid argument");
+    require(expanded->size() <= 3 * largest_prompt_bytes, "a prompt does not grow without end");
+    const auto again = expand_wildcards(text, seed, lines);
+    require(again && *again == *expanded, "a seed gives one prompt");
+}
+
+void check_networks(std::string_view text) {
+    const auto taken = take_networks(text);
+    if (!taken) return require(taken.error().code == Code::invalid_argument, "a refused weight is an invalid argument");
+    require(taken->text.size() <= text.size(), "networks are taken out");
+    for (const PromptNetwork& n : taken->networks)
+        require(!n.name.empty() && std::isfinite(n.text) && std::isfinite(n.unet), "a network has a name and weights");
+}
+
 void check_chunks(std::string_view text) {
-    const auto chunks = chunk_prompt(tokenizer(), text);
+    // Two names, one of which begins as the other: a long one of few places, and one that fills a chunk.
+    static const std::vector<PromptEmbedding> embeddings{{*tokenizer().encode("a b c"), 2},
+                                                         {*tokenizer().encode("a"), 75}};
+    const auto chunks = chunk_prompt(tokenizer(), text, embeddings);
     if (!chunks) return check_error(chunks.error());
     require(!chunks->empty(), "there is a chunk");
     for (const PromptChunk& chunk : *chunks) {
@@ -53,6 +80,9 @@ void check_chunks(std::string_view text) {
                 "a chunk is between start and end");
         for (const float weight : chunk.weights) require(std::isfinite(weight), "weights are finite");
         require(chunk.length <= prompt_tokens_per_chunk, "a chunk is not longer than itself");
+        for (const EmbeddingPlace& place : chunk.embeddings)
+            require(place.token >= 1 && place.token + embeddings[place.embedding].vectors < tokens_per_chunk,
+                    "an embedding lies in its chunk");
     }
 }
 
@@ -79,6 +109,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (data[0] & 64) options.hires_steps = 8;
     options.old_scheduling = !options.hires_steps && (data[0] & 128);
 
+    check_wildcards(text, data[0]);
+    check_networks(text);
     check_tokens(text);
     const auto prompts = split_and(text);
     if (!prompts) {

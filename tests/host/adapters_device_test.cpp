@@ -112,3 +112,39 @@ TEST_CASE("an adapter that is not there or does not fit is one line and a status
     check("a<lora:xl:many>", 2, "the prompt's <lora:xl:many>: a weight must be a number");
     check("a<lora:xl>", 5, (folder.path() / "xl.safetensors").string() + ": ");
 }
+
+TEST_CASE("a word that names an embedding stands for it; styles and wildcards make the prompt") {
+    TemporaryFolder folder;
+    fs::create_directory(folder.path() / "words");
+    write_file(folder.path() / "words" / "place.txt", "# places\n\n harbour \n");
+    write_file(folder.path() / "styles.csv", "name,prompt,negative_prompt\nNight,\"{prompt}, at night\",sun\n");
+    const std::string embeddings = (fs::path(PUMICE_TEST_DATA) / "goldens" / "ti").string();
+    const Finished made = run({.arguments = generate({"-p", "a my-emb, {my-emb-xl} in a __place__", "-n", "fog",
+                                                      "--style", "Night", "--wildcards", "words", "--embedding-folder",
+                                                      embeddings, "--emphasis", "no-norm", "-o", "out.png", "--json"}),
+                               .environment = {{"PUMICE_VALIDATION", "1"}},
+                               .folder = folder.path()});
+    INFO(made.err);
+    REQUIRE(made.status == 0);
+    const Json report = Json::parse(made.out);
+    REQUIRE(report["embeddings"].size() == 1);
+    CHECK(report["embeddings"][0]["name"] == "my-emb");
+    REQUIRE(report["notes"].size() == 1);
+    CHECK(report["notes"][0].get<std::string>().find(
+              "an embedding for another kind of model; 'my-emb-xl' in the prompt is a "
+              "word") != std::string::npos);
+    const std::string png = read_file(folder.path() / "out.png");
+    CHECK(png.find("a my-emb, my-emb-xl in a harbour, at night\nNegative prompt: fog, sun\n") != std::string::npos);
+    CHECK(png.find("Emphasis: No norm, TI hashes: \"my-emb: ") != std::string::npos);
+
+    const auto fails = [&](std::vector<std::string> arguments, int status, const std::string& message) {
+        const Finished f = run({.arguments = generate(std::move(arguments)), .folder = folder.path()});
+        CHECK(f.status == status);
+        INFO(f.err);
+        CHECK(f.err.find("pumice: " + message) != std::string::npos);
+    };
+    fails({"-p", "a", "--style", "Nigth"}, 3, "there is no style Nigth in styles.csv; did you mean Night?");
+    fails({"-p", "__sky__", "--wildcards", "words"}, 3, "there is no wildcard sky.txt in words");
+    fails({"-p", "__../styles__", "--wildcards", "words"}, 2, "the wildcard '../styles' leaves its folder");
+    fails({"-p", "a", "--emphasis", "strong"}, 2, "--emphasis: strong is not one of original, no-norm");
+}

@@ -173,7 +173,7 @@ TEST_CASE("embedding from tables of every type, in pieces where a table is too l
                     const TensorId y = ops::embedding(t.graph, t.input_raw({c.n, 1, c.tokens, 1}, DType::i32, tokens),
                                                       device_table(table, c.k, table_type),
                                                       device_table(positions, c.k, position_type),
-                                                      with_common ? &common_table : nullptr);
+                                                      {.common = with_common ? &common_table : nullptr});
                     CHECK(t.graph.shape(y) == Shape{c.n, 1, c.tokens, c.k});
                     t.run({y});
                     std::vector<float> want;

@@ -165,3 +165,33 @@ TEST_CASE("The shorter of two prompts is filled up with empty chunks", "[text]")
     CHECK(uncond[2].tokens == empty_chunk(tokenizer()).tokens);
     CHECK(uncond[2].weights == empty_chunk(tokenizer()).weights);
 }
+
+TEST_CASE("the name of an embedding stands for its places") {
+    const auto ids = [](const char* name) { return *tokenizer().encode(name); };
+    const std::vector<PromptEmbedding> embeddings{{ids("sea"), 2}, {ids("sea foam"), 3}};
+    const auto places = [&](const std::string& prompt) {
+        const auto chunks = chunk_prompt(tokenizer(), prompt, embeddings);
+        REQUIRE(chunks);
+        std::vector<std::array<std::uint32_t, 3>> all;
+        for (std::uint32_t c = 0; c < chunks->size(); ++c)
+            for (const EmbeddingPlace& p : (*chunks)[c].embeddings) {
+                all.push_back({c, p.token, p.embedding});
+                CHECK((*chunks)[c].tokens[p.token] == 0);
+            }
+        return all;
+    };
+    using Places = std::vector<std::array<std::uint32_t, 3>>;
+    CHECK(places("a sea") == Places{{0, 2, 0}});
+    CHECK(places("Sea foam, sea") == Places{{0, 1, 1}, {0, 5, 0}});
+    CHECK(places("a seaside").empty());
+    // No room for two places behind 74 words: it begins the next chunk.
+    CHECK(places(repeat("word ", 74) + "sea") == Places{{1, 1, 0}});
+    CHECK(places(repeat("word ", 73) + "sea") == Places{{0, 74, 0}});
+    // What follows a comma is handed over with what begins in it.
+    CHECK(places(repeat("word ", 70) + ", sea word word word") == Places{{1, 1, 0}});
+    const auto weighted = chunk_prompt(tokenizer(), "(sea:1.3)", embeddings);
+    REQUIRE(weighted);
+    CHECK(weighted->front().weights[1] == 1.3f);
+    CHECK(weighted->front().weights[2] == 1.3f);
+    CHECK(weighted->front().weights[3] == 1);
+}

@@ -28,24 +28,30 @@ struct Cases {
         }
         return AdapterSet(std::move(entries));
     }
-    Status unet_output(const std::string& name) const;
-    Status text_output(const std::string& name) const;
+    Status unet_output(const std::string& inputs_of, const std::string& name) const;
+    Status text_output(std::size_t i, const std::string& ids_file, const std::string& name,
+                       const std::string& pooled = {}) const;
     Status merged_weights(const std::string& adapter) const;
 };
 
-Status Cases::unet_output(const std::string& name) const {
-    PUMICE_ASSIGN(const auto x, suite.npy("lora/x.npy"));
-    PUMICE_ASSIGN(const auto t, suite.npy("lora/t.npy"));
-    PUMICE_ASSIGN(const auto context, suite.npy("lora/ctx.npy"));
+Status Cases::unet_output(const std::string& inputs_of, const std::string& name) const {
+    PUMICE_ASSIGN(const auto x, suite.npy(inputs_of + "x.npy"));
+    PUMICE_ASSIGN(const auto t, suite.npy(inputs_of + "t.npy"));
+    PUMICE_ASSIGN(const auto context, suite.npy(inputs_of + "ctx.npy"));
     PUMICE_ASSIGN(const auto expected, suite.npy(name + ".npy"));
     Network network(model.device(), kernels, suite.options().precision);
     Graph& g = network.graph();
     const Shape context_shape{1, 1, static_cast<std::uint32_t>(context.shape[1]),
                               static_cast<std::uint32_t>(context.shape[2])};
     const std::vector<float> latent = nhwc(x);
-    const UnetInputs inputs{ops::cast(g, network.input(nhwc_shape(x), latent), g.activation()),
-                            network.input({1, 1, 1, 1}, t.data),
-                            ops::cast(g, network.input(context_shape, context.data), g.activation())};
+    UnetInputs inputs{.x = ops::cast(g, network.input(nhwc_shape(x), latent), g.activation()),
+                      .timesteps = network.input({1, 1, 1, 1}, t.data),
+                      .context = ops::cast(g, network.input(context_shape, context.data), g.activation()),
+                      .head_channels = model.config().unet.head_channels};
+    if (suite.exists(inputs_of + "y.npy")) {
+        PUMICE_ASSIGN(const auto y, suite.npy(inputs_of + "y.npy"));
+        inputs.vector = network.input({1, 1, 1, static_cast<std::uint32_t>(y.shape[1])}, y.data);
+    }
     const TensorId out = unet(g, model.unet_weights(), inputs, model.config().unet.heads);
     if (const Error* error = g.error()) return *error;
     PUMICE_TRY(model.unet_weights().flush());
@@ -55,14 +61,19 @@ Status Cases::unet_output(const std::string& name) const {
     return {};
 }
 
-Status Cases::text_output(const std::string& name) const {
-    PUMICE_ASSIGN(const auto ids, read_npy<std::int32_t>(suite.path("lora/ids.npy")));
+/// Text encoder i over a row of tokens; with `pooled` its pooled state too.
+Status Cases::text_output(std::size_t i, const std::string& ids_file, const std::string& name,
+                          const std::string& pooled) const {
+    PUMICE_ASSIGN(const auto ids, read_npy<std::int32_t>(suite.path(ids_file)));
     PUMICE_ASSIGN(const auto expected, suite.npy(name + ".npy"));
     PUMICE_ASSIGN(const auto conditioner,
-                  TextConditioner::create(model.device(), *model.kernels(), model.text_weights(),
-                                          suite.options().precision == Precision::exact, model.config().text.heads, 1));
-    PUMICE_ASSIGN(const auto states, conditioner->states(std::span<const std::int32_t, 77>(ids.data.data(), 77)));
-    suite.compare_network(name, states, expected.data);
+                  TextConditioner::create(model.device(), *model.kernels(), model.text_weights(i),
+                                          suite.options().precision == Precision::exact, model.config().text[i], 1));
+    PUMICE_ASSIGN(const auto chunk, conditioner->states(std::span<const std::int32_t, 77>(ids.data.data(), 77)));
+    suite.compare_network(name, chunk.states, expected.data);
+    if (pooled.empty()) return {};
+    PUMICE_ASSIGN(const auto pooled_expected, suite.npy(pooled + ".npy"));
+    suite.compare_network(pooled, chunk.pooled, pooled_expected.data);
     return {};
 }
 
@@ -120,9 +131,10 @@ Status all_cases(Suite& suite) {
         suite.run(out, [&]() -> Status {
             PUMICE_ASSIGN(AdapterSet set, c.set({{name, strengths[name]["strength"].get<float>()}}));
             model->set_adapters(std::move(set));
-            PUMICE_TRY(c.unet_output(out));
+            PUMICE_TRY(c.unet_output("lora/", out));
             PUMICE_TRY(c.merged_weights(name));
-            if (std::string(name) == "lora" && suite.wanted("lora/text_lora")) return c.text_output("lora/text_lora");
+            if (std::string(name) == "lora" && suite.wanted("lora/text_lora"))
+                return c.text_output(0, "lora/ids.npy", "lora/text_lora");
             return {};
         });
     }
@@ -130,18 +142,42 @@ Status all_cases(Suite& suite) {
         suite.run("lora/out_two", [&]() -> Status {
             PUMICE_ASSIGN(AdapterSet set, c.set({{"lora", 0.6f}, {"locon", -0.4f}}));
             model->set_adapters(std::move(set));
-            return c.unet_output("lora/out_two");
+            return c.unet_output("lora/", "lora/out_two");
         });
     model->set_adapters({});
-    if (suite.wanted("lora/out_base")) suite.run("lora/out_base", [&] { return c.unet_output("lora/out_base"); });
-    if (suite.wanted("lora/text_base")) suite.run("lora/text_base", [&] { return c.text_output("lora/text_base"); });
+    if (suite.wanted("lora/out_base"))
+        suite.run("lora/out_base", [&] { return c.unet_output("lora/", "lora/out_base"); });
+    if (suite.wanted("lora/text_base"))
+        suite.run("lora/text_base", [&] { return c.text_output(0, "lora/ids.npy", "lora/text_base"); });
     return {};
+}
+
+/// XL: the UNet under the names of the original, and both text encoders.
+Status xl_cases(Suite& suite) {
+    if (!suite.exists("lora/sdxl_x.npy")) return {};
+    bool asked = false;
+    for (const char* out : {"lora/sdxl_out_base", "lora/sdxl_out"}) asked |= suite.wanted(out);
+    for (const char* file : {"x", "t", "ctx", "y", "text_l", "text_g", "pooled"})
+        suite.helper(std::string("lora/sdxl_") + file);
+    if (!asked) return {};
+    PUMICE_ASSIGN(const auto device, suite.device());
+    PUMICE_ASSIGN(const auto kernels, suite.kernels());
+    PUMICE_ASSIGN(const auto model, Model::load(device, kernels, suite.path("sdxl/sdxl_tiny.safetensors"),
+                                                {.precision = suite.options().precision}));
+    const Cases c{suite, *model, kernels};
+    PUMICE_ASSIGN(AdapterSet set, c.set({{"sdxl_lora", 0.7f}}));
+    PUMICE_TRY(c.unet_output("lora/sdxl_", "lora/sdxl_out_base"));
+    model->set_adapters(std::move(set));
+    PUMICE_TRY(c.unet_output("lora/sdxl_", "lora/sdxl_out"));
+    PUMICE_TRY(c.text_output(0, "lora/ids.npy", "lora/sdxl_text_l"));
+    return c.text_output(1, "lora/ids.npy", "lora/sdxl_text_g", "lora/sdxl_pooled");
 }
 
 }  // namespace
 
 void lora_cases(Suite& suite) {
     if (suite.exists("lora/x.npy")) suite.run("lora", [&] { return all_cases(suite); });
+    suite.run("lora/sdxl", [&] { return xl_cases(suite); });
 }
 
 }  // namespace pumice::goldens

@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
     Suite suite(options);
     const std::map<std::string, std::function<void(Suite&)>> sections{
         {"tokenizer", tokenizer_cases}, {"prompt", prompt_cases}, {"rng", rng_cases}, {"schedule", schedule_cases},
-        {"sampler", sampler_cases}, {"text", text_cases}, {"control", control_cases}, {"lora", lora_cases}, {"e2e", e2e_cases},
+        {"sampler", sampler_cases}, {"text", text_cases}, {"control", control_cases}, {"lora", lora_cases}, {"ti", ti_cases}, {"e2e", e2e_cases},
         {"upscale", upscale_cases},
         {"sd1", [](Suite& s) { model_cases(s, "sd1"); }},
         {"sd2", [](Suite& s) { model_cases(s, "sd2"); }},

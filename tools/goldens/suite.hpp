@@ -100,6 +100,7 @@ void text_cases(Suite&);
 void model_cases(Suite&, const std::string& family);
 void control_cases(Suite&);
 void lora_cases(Suite&);
+void ti_cases(Suite&);
 void e2e_cases(Suite&);
 void upscale_cases(Suite&);
 

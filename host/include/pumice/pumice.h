@@ -435,6 +435,12 @@ typedef struct pumice_init_picture {
 #define PUMICE_INIT_PICTURE_INIT \
     { sizeof(pumice_init_picture), 0, 0, NULL, 0, 0, NULL, 0.75f, PUMICE_RESIZE_STRETCH, 4, PUMICE_MASK_ORIGINAL, 0, 32, 1.5f, 0, 0, 0, 0 }
 
+/* How weights in a prompt ("(word:1.2)") act. */
+typedef enum pumice_emphasis {
+    PUMICE_EMPHASIS_ORIGINAL = 0, /* the mean of a chunk's states is restored after they are weighted */
+    PUMICE_EMPHASIS_NO_NORM = 1   /* it is not */
+} pumice_emphasis;
+
 typedef struct pumice_request {
     size_t struct_size;
     /* NULL is "". "<lora:NAME:WEIGHT>" or "<lora:NAME:TEXT_WEIGHT:UNET_WEIGHT>" in it merges an adapter of adapter_folders
@@ -490,18 +496,30 @@ typedef struct pumice_request {
     /* Added to the seed of the noise that samplers draw on the way (AUTOMATIC1111's ENSD, often 31337); 0: none. */
     uint64_t eta_seed_delta;
     int32_t seamless_x, seamless_y; /* 1: the picture can be laid beside itself, side by side, or one above the other */
+    /* Embeddings (textual inversion): where a prompt has a file's name, without its ending, its vectors stand. */
+    const char* const* embedding_folders;
+    size_t embedding_folder_count;
+    pumice_emphasis emphasis;
 } pumice_request;
 /* Not yet valid: pumice_model_defaults fills it. */
 #define PUMICE_REQUEST_INIT                                                                                              \
     {                                                                                                                    \
         sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL, NULL, \
-            0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0      \
+            0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, \
+            PUMICE_EMPHASIS_ORIGINAL                                                                                     \
     }
 
 /* Fills in what suits the model: size, steps, guidance, sampler, schedule, ...; prompts, callbacks and seed are left as
  * they are. Texts belong to the model. From the file's metadata (`pumice.defaults`), else from its geometry.
  * PUMICE_INVALID_ARGUMENT for a struct_size it cannot use. */
 PUMICE_API pumice_status pumice_model_defaults(const pumice_model* model, pumice_request* request, pumice_error* error);
+
+/* A prompt in which each seed chooses for itself: "__NAME__" is a line of NAME.txt in the folders or those in them, "{a|b}"
+ * one of these, "{2$$a|b|c}" two of them, "{0.3::a|b}" has chances; they nest. The same seed gives the same text on every
+ * machine. The text is released with pumice_string_destroy. PUMICE_NOT_FOUND for a wildcard there is not;
+ * PUMICE_INVALID_ARGUMENT for what never ends. */
+PUMICE_API pumice_status pumice_expand_wildcards(const char* prompt, uint64_t seed, const char* const* folders,
+                                                 size_t folder_count, char** expanded, pumice_error* error);
 
 typedef struct pumice_images pumice_images;
 
@@ -526,7 +544,7 @@ PUMICE_API size_t pumice_images_count(const pumice_images* images);
 PUMICE_API pumice_status pumice_images_get(const pumice_images* images, size_t index, pumice_image* image,
                                            pumice_error* error);
 /* How they were made, as a JSON object: precision, timings by stage in seconds, memory peaks in bytes, the adapters
- * with their hashes, notes. The text belongs to the images. */
+ * and embeddings with their hashes, notes. The text belongs to the images. */
 PUMICE_API const char* pumice_images_report(const pumice_images* images);
 
 /* ---- from picture to picture ------------------------------------------------------------------------------------ */

@@ -457,7 +457,21 @@ struct Request {
     std::uint32_t seed_width = 0, seed_height = 0;
     std::uint64_t eta_seed_delta = 0;
     bool seamless_x = false, seamless_y = false;
+    std::vector<std::string> embedding_folders = {};  ///< of words that are names of embeddings
+    pumice_emphasis emphasis = PUMICE_EMPHASIS_ORIGINAL;
 };
+
+/// See pumice_expand_wildcards.
+inline Expected<std::string> expand_wildcards(const std::string& prompt, std::uint64_t seed,
+                                              const std::vector<std::string>& folders) {
+    std::vector<const char*> list;
+    for (const std::string& folder : folders) list.push_back(folder.c_str());
+    pumice_error error = PUMICE_ERROR_INIT;
+    char* text = nullptr;
+    if (pumice_expand_wildcards(prompt.c_str(), seed, list.data(), list.size(), &text, &error) != PUMICE_OK)
+        return detail::failure(error);
+    return std::string(detail::Handle<char>(text).get());
+}
 
 class Images {
 public:
@@ -588,6 +602,11 @@ public:
         values.eta_seed_delta = request.eta_seed_delta;
         values.seamless_x = request.seamless_x ? 1 : 0;
         values.seamless_y = request.seamless_y ? 1 : 0;
+        std::vector<const char*> embedding_folders;
+        for (const std::string& folder : request.embedding_folders) embedding_folders.push_back(folder.c_str());
+        values.embedding_folders = embedding_folders.data();
+        values.embedding_folder_count = embedding_folders.size();
+        values.emphasis = request.emphasis;
         pumice_error error = PUMICE_ERROR_INIT;
         pumice_images* handle = nullptr;
         if (pumice_generate(handle_.get(), &values, &handle, &error) != PUMICE_OK) return detail::failure(error);
