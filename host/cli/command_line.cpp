@@ -36,11 +36,12 @@ Expected<void> read_params(const Given& params, host::Settings& settings) {
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, output, config, params, filters, controls;
+    Given prompt, from, output, config, params, filters, controls;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
           prompt(add(*app, "-p,--prompt")),
+          from(add(*app, "--from")),
           output(add(*app, "-o,--output")),
           config(add(*app, "--config")),
           params(add_all(*app, "--plugin-param")),
@@ -72,6 +73,7 @@ struct Generate : Parser {
     Expected<void> read() {
         line.command = Command::generate;
         line.prompt = prompt.text();
+        line.from = from.text();
         line.output = output.text();
         line.config = config.text();
         for (const auto& [name, given] : settings)
@@ -83,7 +85,7 @@ struct Generate : Parser {
             HOST_ASSIGN(ControlOption control, parse_control(text));
             line.controls.push_back(std::move(control));
         }
-        if (!line.prompt)
+        if (!line.prompt && !line.from)
             return Failure{PUMICE_INVALID_ARGUMENT, "generate needs a prompt: -p \"what the picture shows\""};
         return {};
     }

@@ -26,13 +26,15 @@ struct CommandLine {
         plugins_verify,
         convert,
         models_list,
-        models_verify
+        models_verify,
+        info
     } command = Command::help;
-    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list",
+    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list", "info",
     /// "models verify"
     std::string help_of;
     host::Settings settings;  ///< of generate
     std::optional<std::string> prompt;
+    std::optional<std::string> from;      ///< of generate: --from, a picture to make again
     std::optional<std::string> output;    ///< -o
     std::optional<std::string> config;    ///< --config
     std::string file;                     ///< of inspect, convert, models verify
@@ -40,7 +42,7 @@ struct CommandLine {
     double seconds = 0;                   ///< of plugins verify: how long a check may take; 0: as usual
     std::vector<ControlOption> controls;  ///< of generate: --control
     std::vector<std::string> filters;     ///< of generate: --filter
-    std::string picture;                  ///< of upscale and preprocess: the file that is read; empty: none
+    std::string picture;                  ///< of upscale, preprocess and info: the file that is read; empty: none
     std::string method;                   ///< the name of the preprocessor; --upscaler, or empty
     std::string upscaler_model;           ///< upscale --model
     double scale = 0;                     ///< upscale --scale; 0: not given
@@ -49,6 +51,7 @@ struct CommandLine {
     WriteOptions write;                   ///< of the commands that write a model; all of it but the callbacks
     std::string sha256;                   ///< of models verify: digits that the file's must begin with
     bool no_hash = false;                 ///< of models list
+    bool raw = false;                     ///< of info
     bool json = false, quiet = false;
     bool safe_mode = false;    ///< the plugins that come with Pumice alone
     bool probe_again = false;  ///< of plugins list

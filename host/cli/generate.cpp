@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/from_picture.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/output_names.hpp"
 #include "cli/progress.hpp"
@@ -191,10 +192,14 @@ Expected<void> Generation::write(const Images& images, const Request& request) {
     const auto begin = Clock::now();
     const auto held = interrupt_.hold();
     OutputNames names(context_.line.output, context_.settings.output_folder);
+    const std::string precision = Json::parse(images.report())["precision"].get<std::string>();
     for (std::size_t i = 0; i < images.size(); ++i) {
         const Images::Image image = images[i];
+        HOST_ASSIGN(std::string recipe,
+                    picture_recipe(context_, {request, image.seed, precision, rng_name(request.rng),
+                                              {model_hash_, model_file_.stem().string()}}));
         HOST_ASSIGN(const auto png, host::encode_png({image.width, image.height, image.rgb,
-                                                      host::infotext(info(request, image.seed))}));
+                                                      host::infotext(info(request, image.seed)), false, recipe}));
         HOST_ASSIGN(const fs::path file, names.write(i, png));
         files_.push_back(file.string());
     }
@@ -250,7 +255,9 @@ void Generation::report(const Engine& engine, const Request& request, const Imag
 }  // namespace
 
 Expected<void> run_generate(const Context& context) {
-    return Generation(context).run();
+    if (!context.line.from) return Generation(context).run();
+    HOST_ASSIGN(const Context from, context_from_picture(context));
+    return Generation(from).run();
 }
 
 }  // namespace pumice::cli
