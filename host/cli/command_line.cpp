@@ -59,11 +59,12 @@ Expected<Outpaint> read_outpaint(const std::string& text) {
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, output, config, params, filters, controls, loras, styles, init_image, mask, outpaint, x, y, z;
+    Given prompt, from, output, config, params, filters, controls, loras, styles, init_image, mask, outpaint, x, y, z;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
           prompt(add(*app, "-p,--prompt")),
+          from(add(*app, "--from")),
           output(add(*app, "-o,--output")),
           config(add(*app, "--config")),
           params(add_all(*app, "--plugin-param")),
@@ -133,6 +134,7 @@ struct Generate : Parser {
     Expected<void> read() {
         line.command = Command::generate;
         line.prompt = prompt.text();
+        line.from = from.text();
         line.output = output.text();
         line.config = config.text();
         line.init_image = init_image.text();
@@ -162,7 +164,7 @@ struct Generate : Parser {
             return Failure{PUMICE_INVALID_ARGUMENT, "--mask needs the picture that it lies on: --init-image FILE"};
         if (line.only_masked && !line.mask)
             return Failure{PUMICE_INVALID_ARGUMENT, "--only-masked needs a mask: --mask FILE"};
-        if (!line.prompt)
+        if (!line.prompt && !line.from)
             return Failure{PUMICE_INVALID_ARGUMENT, "generate needs a prompt: -p \"what the picture shows\""};
         return {};
     }

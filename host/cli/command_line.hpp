@@ -31,13 +31,15 @@ struct CommandLine {
         plugins_verify,
         convert,
         models_list,
-        models_verify
+        models_verify,
+        info
     } command = Command::help;
-    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list",
+    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list", "info",
     /// "models verify"
     std::string help_of;
     host::Settings settings;  ///< of generate
     std::optional<std::string> prompt;
+    std::optional<std::string> from;      ///< of generate: --from, a picture to make again
     std::optional<std::string> output;    ///< -o
     std::optional<std::string> config;    ///< --config
     std::optional<std::string> init_image, mask;
@@ -54,7 +56,7 @@ struct CommandLine {
     std::vector<std::string> filters;     ///< of generate: --filter
     std::vector<std::string> loras;       ///< of generate: --lora
     std::vector<std::string> styles;      ///< of generate: --style
-    std::string picture;                  ///< of upscale and preprocess: the file that is read; empty: none
+    std::string picture;                  ///< of upscale, preprocess and info: the file that is read; empty: none
     std::string method;                   ///< the name of the preprocessor; --upscaler, or empty
     std::string upscaler_model;           ///< upscale --model
     double scale = 0;                     ///< upscale --scale; 0: not given
@@ -63,6 +65,7 @@ struct CommandLine {
     WriteOptions write;                   ///< of the commands that write a model; all of it but the callbacks
     std::string sha256;                   ///< of models verify: digits that the file's must begin with
     bool no_hash = false;                 ///< of models list
+    bool raw = false;                     ///< of info
     bool json = false, quiet = false;
     bool safe_mode = false;    ///< the plugins that come with Pumice alone
     bool probe_again = false;  ///< of plugins list

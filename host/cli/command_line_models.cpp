@@ -80,11 +80,24 @@ Expected<void> ModelsVerify::read() {
     return {};
 }
 
+Info::Info(CLI::App& program, CommandLine& to)
+    : Parser(program.add_subcommand("info")), line(to), picture(add(*app, "picture")) {
+    app->add_flag("--json", line.json);
+    app->add_flag("--raw", line.raw);
+}
+
+Expected<void> Info::read() {
+    line.command = Command::info;
+    if (!picture.text()) return Failure{PUMICE_INVALID_ARGUMENT, "info needs a picture: a PNG file"};
+    line.picture = *picture.text();
+    return {};
+}
+
 ModelCommands::ModelCommands(CLI::App& program, CLI::App& models, CommandLine& line)
-    : convert(program, line), list(models, line), verify(models, line) {}
+    : convert(program, line), info(program, line), list(models, line), verify(models, line) {}
 
 std::vector<std::pair<const Parser*, const char*>> ModelCommands::parsers() const {
-    return {{&convert, "convert"}, {&list, "models list"}, {&verify, "models verify"}};
+    return {{&convert, "convert"}, {&info, "info"}, {&list, "models list"}, {&verify, "models verify"}};
 }
 
 Expected<bool> ModelCommands::read() {
@@ -94,6 +107,9 @@ Expected<bool> ModelCommands::read() {
         return true;
     };
     HOST_ASSIGN(bool given, read_if(convert));
+    if (!given) {
+        HOST_ASSIGN(given, read_if(info));
+    }
     if (!given) {
         HOST_ASSIGN(given, read_if(list));
     }

@@ -1,4 +1,4 @@
-// The commands that work on model files, as they are typed.
+// The commands that work on files of models and pictures without a device, as they are typed.
 #pragma once
 
 #include <utility>
@@ -40,8 +40,17 @@ struct ModelsVerify : Parser {
     Expected<void> read();
 };
 
+/// pumice info.
+struct Info : Parser {
+    CommandLine& line;
+    Given picture;
+    Info(CLI::App& program, CommandLine& to);
+    Expected<void> read();
+};
+
 struct ModelCommands {
     Convert convert;
+    Info info;
     ModelsList list;
     ModelsVerify verify;
     /// `program` has the commands that stand alone, `models` those of `pumice models`.

@@ -24,6 +24,7 @@ Expected<void> run_devices(const Context&);
 Expected<void> run_inspect(const Context&);
 Expected<void> run_convert(const Context&);
 Expected<void> run_models_list(const Context&);
+Expected<void> run_info(const Context&);
 Expected<void> run_models_verify(const Context&);
 Expected<void> run_version();
 Expected<void> run_plugins_list(const Context&);

@@ -81,6 +81,7 @@ Expected<void> set(ControlOption& option, std::string_view key, std::string_view
 
 Expected<ControlOption> parse_control(std::string_view text) {
     ControlOption option;
+    option.text = text;
     while (!text.empty()) {
         const std::string_view part = text.substr(0, text.find(','));
         text.remove_prefix(std::min(text.size(), part.size() + 1));

@@ -11,6 +11,7 @@ namespace pumice::cli {
 struct ControlOption {
     std::string image;       ///< file
     embedding::Control use;  ///< without its pixels
+    std::string text = {};   ///< as it was given
 };
 
 /// "model=FILE,image=PNG,weight=1,start=0,end=1,mode=balanced,resize=crop,preprocessor=NAME,method=NAME": model and

@@ -8,6 +8,7 @@
 
 #include "cli/adapter_folders.hpp"
 #include "cli/commands.hpp"
+#include "cli/from_picture.hpp"
 #include "cli/output_names.hpp"
 #include "cli/progress.hpp"
 #include "cli/prompts.hpp"
@@ -339,10 +340,14 @@ Expected<void> Generation::write(const Images& images, const Request& request) {
     const auto held = bench_.interrupt.hold();
     OutputNames names(context_.line.output, context_.settings.output_folder);
     const Json report = Json::parse(images.report());
+    const std::string precision = report["precision"].get<std::string>();
     for (std::size_t i = 0; i < images.size(); ++i) {
         const Images::Image image = images[i];
+        HOST_ASSIGN(std::string recipe,
+                    picture_recipe(context_, {request, image.seed, precision, rng_name(request.rng),
+                                              {model_hash_, model_file_.stem().string()}}));
         HOST_ASSIGN(const auto png, host::encode_png({image.width, image.height, image.rgb,
-                                                      host::infotext(info(request, i, image.seed, report))}));
+                                                      host::infotext(info(request, i, image.seed, report)), false, recipe}));
         HOST_ASSIGN(const fs::path file, names.write(i, png));
         files_.push_back(file.string());
     }
@@ -410,6 +415,11 @@ void Generation::report(const Request& request, const Images& images) const {
 }  // namespace
 
 Expected<void> run_generate(const Context& context) {
+    if (context.line.from) {
+        HOST_ASSIGN(Context from, context_from_picture(context));
+        from.line.from.reset();
+        return run_generate(from);
+    }
     if (is_grid(context.line)) return run_grid(context);
     Workbench bench;
     return Generation(context, bench).run();

@@ -18,6 +18,7 @@ Commands:
   upscale           make a picture larger
   preprocess        make the picture that a control network is given
   devices           list the devices that can do it
+  info              say how a picture was made
   models            list, inspect and verify model files
   convert           write a model in another format, with other types, or pruned
   plugins           list samplers, schedules and other plugins; turn them on and off
@@ -36,6 +37,8 @@ constexpr std::string_view kGenerate = R"(Make pictures from a prompt.
   pumice generate -p PROMPT [options]
 
 What to make:
+      --from PICTURE      make this picture again, from what its file tells: prompt, seed, steps, sampler, size, model, ...
+                          (Pumice's own, AUTOMATIC1111's and ComfyUI's PNG files); options here go before it
   -p, --prompt TEXT       what the picture shows. (word:1.2) stresses, [word] weakens, BREAK starts a new chunk,
                           AND joins several prompts
   -n, --negative TEXT     what it should not show
@@ -190,6 +193,18 @@ constexpr std::string_view kModels = R"(Look at model files and folders.
 
 A model is named by a file or folder, or by what `pumice models list` shows: its name below the sub-folder, the beginning
 of its hash (8 digits and more), or its title. `pumice convert` writes one in another format.
+)";
+
+constexpr std::string_view kInfo = R"(Say how a picture was made, from the texts in its file.
+
+  pumice info PICTURE [options]
+
+  PICTURE      a PNG file by Pumice, AUTOMATIC1111's web UI or ComfyUI
+      --raw    the texts as they stand
+      --json   the texts and what is understood of them, as JSON
+  -h, --help   this text
+
+`pumice generate --from PICTURE` makes it again.
 )";
 
 constexpr std::string_view kModelsList = R"(The models in the model folders: name, kind, family, size, hash, title.
@@ -352,6 +367,7 @@ std::string help_text(std::string_view command, const HelpNames& names) {
     if (command == "devices") return std::string(kDevices);
     if (command == "models") return std::string(kModels);
     if (command == "convert") return std::string(kConvert);
+    if (command == "info") return std::string(kInfo);
     if (command == "models list") return std::string(kModelsList);
     if (command == "models verify") return std::string(kModelsVerify);
     if (command == "plugins") return std::string(kPlugins);

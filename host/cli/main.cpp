@@ -70,6 +70,8 @@ Expected<void> run(const CommandLine& line, const Context& context) {
             return run_inspect(context);
         case CommandLine::Command::convert:
             return run_convert(context);
+        case CommandLine::Command::info:
+            return run_info(context);
         case CommandLine::Command::models_list:
             return run_models_list(context);
         case CommandLine::Command::models_verify:

@@ -159,7 +159,7 @@ Expected<fs::path> one_of(const std::string& name, const Candidates& found) {
                                                         host::shown(name), found.size(), all)};
 }
 
-Failure unknown(const std::string& name, ModelKind kind, const Candidates& entries) {
+Failure unknown(const std::string& name, ModelKind kind, const Candidates& entries, const std::string& where) {
     std::vector<std::string> stems;
     for (const ModelEntry* e : entries) {
         stems.push_back(e->name);
@@ -167,11 +167,9 @@ Failure unknown(const std::string& name, ModelKind kind, const Candidates& entri
     }
     const std::vector<std::string_view> words(stems.begin(), stems.end());
     std::string hint = host::did_you_mean(name, words);
-    if (hint.empty())
-        hint = entries.empty() ? "; the model folders have none of that kind"
-                               : "; `pumice models list` shows what there is";
-    return {PUMICE_NOT_FOUND, fmt::format("there is no {} {}, neither here nor in the model folders{}", to_string(kind),
-                                          host::shown(name), hint)};
+    if (hint.empty() && !entries.empty()) hint = "; `pumice models list` shows what there is";
+    return {PUMICE_NOT_FOUND, fmt::format("there is no {} {}, neither here nor in {}{}", to_string(kind),
+                                          host::shown(name), where, hint)};
 }
 
 }  // namespace
@@ -277,7 +275,7 @@ void ModelCache::save() {
 }
 
 Expected<fs::path> choose_model(const std::string& name, ModelKind kind, std::span<const ModelEntry> entries,
-                                ModelCache& cache) {
+                                ModelCache& cache, const std::string& where) {
     Candidates all;
     for (const ModelEntry& e : entries)
         if (!e.kind || *e.kind == kind) all.push_back(&e);
@@ -315,7 +313,7 @@ Expected<fs::path> choose_model(const std::string& name, ModelKind kind, std::sp
             by_facts(false, [&](const ModelFacts& f) { return !f.title.empty() && lower(f.title) == folded; });
         !found.empty())
         return one_of(name, found);
-    return unknown(name, kind, all);
+    return unknown(name, kind, all, where);
 }
 
 }  // namespace pumice::cli

@@ -66,9 +66,10 @@ private:
 
 /// The model that `name` means among `entries` of `kind` (or of none): its name below the sub-folder, with or without
 /// ending; its file's stem; a beginning of its SHA-256, 8 digits and more (the web UI's "model hash" has 10); its title
-/// in the metadata. What comes first in this list counts, case only where it decides. PUMICE_NOT_FOUND with the nearest
-/// name; PUMICE_INVALID_ARGUMENT when several are meant, naming them.
+/// in the metadata. What comes first in this list counts, case only where it decides. `where` stands in messages: the
+/// folders. PUMICE_NOT_FOUND with the nearest name; PUMICE_INVALID_ARGUMENT when several are meant, naming them.
 Expected<std::filesystem::path> choose_model(const std::string& name, ModelKind kind,
-                                             std::span<const ModelEntry> entries, ModelCache&);
+                                             std::span<const ModelEntry> entries, ModelCache&,
+                                             const std::string& where);
 
 }  // namespace pumice::cli

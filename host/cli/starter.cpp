@@ -1,6 +1,7 @@
 #include "cli/starter.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "outcome.hpp"
 
@@ -32,7 +33,7 @@ Expected<fs::path> find_model(const std::string& name, const host::Settings& set
         return Failure{PUMICE_NOT_FOUND, fmt::format("there is no model file {}", name)};
     ModelCache cache = model_cache(settings);
     const std::vector<ModelEntry> entries = list_models(*settings.models_folders);
-    auto found = choose_model(name, kind, entries, cache);
+    auto found = choose_model(name, kind, entries, cache, fmt::format("{}", fmt::join(*settings.models_folders, ", ")));
     cache.save();
     return found;
 }

@@ -9,21 +9,22 @@
 
 #include <nlohmann/json.hpp>
 
+#include "image/sampler_names.hpp"
+
 namespace pumice::host {
 namespace {
 
 using Names = std::pair<std::string_view, std::string_view>;
 
-/// The web UI's labels. What is not here goes by its own name.
-constexpr std::array<Names, 4> kSamplers{
-    {{"euler", "Euler"}, {"euler_a", "Euler a"}, {"dpmpp_2m", "DPM++ 2M"}, {"ddim", "DDIM"}}};
-constexpr std::array<Names, 6> kSchedules{{{"normal", "Normal"},
-                                           {"karras", "Karras"},
-                                           {"exponential", "Exponential"},
-                                           {"simple", "Simple"},
-                                           {"sgm_uniform", "SGM Uniform"},
-                                           {"ddim", "DDIM"}}};
 constexpr std::array<Names, 2> kGenerators{{{"torch-cpu", "CPU"}, {"philox", "NV"}}};
+
+/// The web UI's label. What it has none for goes by its own name.
+template <std::size_t n>
+std::string label(const OtherNames (&names)[n], const std::string& name) {
+    for (const OtherNames& each : names)
+        if (each.ours == name && !each.web_ui.empty()) return std::string(each.web_ui);
+    return name;
+}
 
 template <std::size_t n>
 std::string label(const std::array<Names, n>& names, const std::string& name) {
@@ -59,10 +60,10 @@ std::string strip(const std::string& text) {
 
 std::string infotext(const PictureInfo& info) {
     // The DDIM sampler chooses its own time steps, which the web UI calls "Automatic".
-    const std::string schedule = info.sampler == "ddim" ? "Automatic" : label(kSchedules, info.schedule);
+    const std::string schedule = info.sampler == "ddim" ? "Automatic" : label(kScheduleNames, info.schedule);
     std::vector<std::pair<std::string, std::string>> settings = {
         {"Steps", fmt::to_string(info.steps)},
-        {"Sampler", label(kSamplers, info.sampler)},
+        {"Sampler", label(kSamplerNames, info.sampler)},
         {"Schedule type", schedule},
         {"CFG scale", fmt::format("{}", static_cast<float>(info.guidance_scale))},
         {"Seed", fmt::to_string(info.seed)},

@@ -11,11 +11,17 @@
 
 namespace pumice::host {
 
+/// A text in a PNG, UTF-8.
+struct PngText {
+    std::string keyword, text;
+};
+
 struct PngImage {
     std::uint32_t width = 0, height = 0;  ///< pixels
     std::span<const std::uint8_t> rgb;    ///< 3 bytes a pixel, row by row from the top
     std::string parameters;               ///< UTF-8, kept under the keyword "parameters"; empty: none
     bool alpha = false;                   ///< `rgb` has a fourth byte a pixel
+    std::string recipe = {};              ///< likewise under the keyword "pumice"
 };
 
 /// 8 bits a channel. The text is a tEXt chunk where Latin-1 can hold it, else iTXt, as Pillow and so AUTOMATIC1111
@@ -38,5 +44,15 @@ Expected<DecodedImage> read_png(const std::filesystem::path& file);
 std::vector<std::uint8_t> on_white(const DecodedImage&);
 /// The luma of BT.601, as Pillow converts to "L".
 std::vector<std::uint8_t> to_gray(std::span<const std::uint8_t> rgb);
+
+/// The texts that stand before a PNG's pixels (tEXt, zTXt, iTXt), and its size. At most 200 chunks, of 16 MiB unpacked each.
+/// PUMICE_BAD_FORMAT names the file and says what is damaged.
+struct PngTexts {
+    std::uint32_t width = 0, height = 0;
+    std::vector<PngText> texts;
+};
+Expected<PngTexts> decode_png_texts(std::span<const std::uint8_t> bytes, const std::string& file);
+/// PUMICE_NOT_FOUND, PUMICE_IO, and as above.
+Expected<PngTexts> read_png_texts(const std::filesystem::path& file);
 
 }  // namespace pumice::host
