@@ -102,7 +102,8 @@ pumice_sdk_status Session::answer(const Status& status) {
 
 Error Session::init_error(Error error) const {
     const std::string& more = last_failure_ ? last_failure_->message : said_;
-    if (!more.empty()) error.message += ": " + more;
+    // "its plugin's init failed", and in place of the status' meaning what is known.
+    if (!more.empty()) error.message = error.message.substr(0, error.message.find(": ")) + ": " + more;
     return error;
 }
 

@@ -173,7 +173,8 @@ Why other_hosts(const Tested& tested) {
         const Guided guided = tested.guide(options);
         if (!guided.thrown.empty()) return fmt::format("without {}: {}", *id ? id : "any extension", guided.thrown);
         if (guided.status == PUMICE_SDK_OK && guided.denoised != whole.denoised)
-            return fmt::format("without {} it says that all is well and gives another picture", *id ? id : "any extension");
+            return fmt::format("without {} it says that all is well and gives another picture",
+                               *id ? id : "any extension");
     }
     return "";
 }
@@ -193,8 +194,10 @@ Checks guidance_checks(const Plugin& plugin) {
     for (std::uint32_t i = 0; i < plugin.description().guidances.size(); ++i)
         for (const auto& [name, check] : all) {
             const auto run = check;
-            checks.push_back({fmt::format("guidance {}: {}", plugin.description().guidances[i].name, name),
-                              [plugin, i, run] { return run(Tested{plugin, i}); }});
+            checks.push_back(
+                {fmt::format("guidance {}: {}", plugin.description().guidances[i].name, name), [plugin, i, run] {
+                     return run(Tested{plugin, i});
+                 }});
         }
     return checks;
 }

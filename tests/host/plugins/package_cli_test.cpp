@@ -323,8 +323,11 @@ TEST_CASE("a new project is a plugin as it is") {
     check_fails(run(command), 2,
                 "My-Sampler is no name for a plugin: a lower-case letter, then those, digits and '_', at most 32");
     command.arguments = {"plugins", "new", "other", "--kind", "sampelr"};
-    check_fails(run(command), 2, "--kind: sampelr is not one of sampler, guidance, schedule; did you mean sampler?");
+    check_fails(run(command), 2,
+                "--kind: sampelr is not one of sampler, guidance, schedule, control, preprocessor, upscaler, image_filter; "
+                "did you mean sampler?");
     command.arguments = {"plugins", "new", "other"};
-    check_fails(run(command), 2, "plugins new needs to know what for: --kind sampler|guidance|schedule");
+    check_fails(run(command), 2, "plugins new needs to know what for: --kind sampler|guidance|schedule|control|preprocessor|"
+                                 "upscaler|image_filter");
     CHECK_FALSE(fs::exists(user.folder.path() / "other"));
 }
