@@ -33,7 +33,8 @@ Expected<void> read_params(const Given& params, host::Settings& settings) {
     return {};
 }
 
-/// "left=128,bottom=64"
+}  // namespace
+
 Expected<Outpaint> read_outpaint(const std::string& text) {
     Outpaint outpaint;
     const std::pair<std::string_view, std::uint32_t*> sides[] = {
@@ -55,6 +56,8 @@ Expected<Outpaint> read_outpaint(const std::string& text) {
     }
     return outpaint;
 }
+
+namespace {
 
 struct Generate : Parser {
     CommandLine& line;

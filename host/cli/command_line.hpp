@@ -16,6 +16,9 @@ struct Outpaint {
     std::uint32_t left = 0, top = 0, right = 0, bottom = 0;
 };
 
+/// "left=128,bottom=64". PUMICE_INVALID_ARGUMENT.
+Expected<Outpaint> read_outpaint(const std::string& text);
+
 struct CommandLine {
     enum class Command {
         help,

@@ -69,7 +69,8 @@ Expected<void> find_files(const host::Recipe& recipe, const host::Settings& give
     const std::tuple<const std::optional<File>&, std::optional<std::string> S::*, ModelKind> files[] = {
         {recipe.model, &S::model, ModelKind::checkpoint},
         {recipe.vae, &S::vae, ModelKind::vae},
-        {recipe.text_encoder, &S::text_encoder, ModelKind::text_encoder}};
+        {recipe.text_encoder, &S::text_encoder, ModelKind::text_encoder},
+        {recipe.refiner, &S::refiner, ModelKind::checkpoint}};
     for (const auto& [wanted, setting, kind] : files) {
         settings.*setting = given.*setting;
         if (given.*setting || !wanted) continue;
@@ -92,6 +93,34 @@ Expected<void> take_controls(const host::Recipe& recipe, CommandLine& line) {
     return {};
 }
 
+/// A picture that took part, if it is still what it was.
+Expected<std::string> same_file(const host::Recipe::Input& input, const std::string& picture, const char* option) {
+    HOST_ASSIGN(const std::string digest, file_sha256(input.file));
+    if (digest == input.sha256) return input.file;
+    return Failure{PUMICE_BAD_FORMAT,
+                   fmt::format("{}: it is not the picture that {} was made with (SHA-256 {}…); name another with {}",
+                               input.file, picture, input.sha256.substr(0, 10), option)};
+}
+
+Expected<void> take_inputs(const host::Recipe& recipe, CommandLine& line) {
+    if (line.init_image || !recipe.init_image) return {};
+    HOST_ASSIGN(line.init_image, same_file(*recipe.init_image, *line.from, "--init-image"));
+    if (recipe.mask && !line.mask) {
+        HOST_ASSIGN(line.mask, same_file(*recipe.mask, *line.from, "--mask"));
+        line.only_masked = line.only_masked || recipe.only_masked;
+    }
+    if (!recipe.outpaint.empty() && !line.outpaint) {
+        HOST_ASSIGN(line.outpaint, read_outpaint(recipe.outpaint));
+    }
+    return {};
+}
+
+Expected<std::optional<host::Recipe::Input>> input_of(const std::optional<std::string>& file) {
+    if (!file) return std::optional<host::Recipe::Input>();
+    HOST_ASSIGN(std::string digest, file_sha256(*file));
+    return std::optional(host::Recipe::Input{*file, std::move(digest)});
+}
+
 }  // namespace
 
 Expected<Context> context_from_picture(const Context& given) {
@@ -109,6 +138,7 @@ Expected<Context> context_from_picture(const Context& given) {
     if (!context.line.prompt) context.line.prompt = recipe.prompt;
     if (context.line.filters.empty()) context.line.filters = recipe.filters;
     if (context.line.controls.empty()) HOST_TRY(take_controls(recipe, context.line));
+    HOST_TRY(take_inputs(recipe, context.line));
     if (!recipe.others.empty() && !given.line.quiet) {
         std::string others;
         for (const auto& [key, value] : recipe.others) others += fmt::format("{}{}", others.empty() ? "" : ", ", key);
@@ -134,6 +164,11 @@ Expected<std::string> picture_recipe(const Context& context, const MadeWith& mad
     s.schedule = request.schedule;
     s.guidance = request.guidance.empty() ? "none" : request.guidance;
     s.seed = made.seed;
+    if (request.variation_strength > 0)
+        s.variation_seed = made.variation_seed;
+    else
+        s.variation_seed.reset();
+    s.refiner.reset();
     s.rng = made.rng;
     s.precision = made.precision;
     s.plugin_params.clear();
@@ -147,7 +182,13 @@ Expected<std::string> picture_recipe(const Context& context, const MadeWith& mad
     recipe.model = made.model;
     const std::tuple<const std::optional<std::string>&, std::optional<File>&, ModelKind> parts[] = {
         {context.settings.vae, recipe.vae, ModelKind::vae},
-        {context.settings.text_encoder, recipe.text_encoder, ModelKind::text_encoder}};
+        {context.settings.text_encoder, recipe.text_encoder, ModelKind::text_encoder},
+        {context.settings.refiner, recipe.refiner, ModelKind::checkpoint}};
+    HOST_ASSIGN(recipe.init_image, input_of(context.line.init_image));
+    HOST_ASSIGN(recipe.mask, input_of(context.line.mask));
+    recipe.only_masked = context.line.only_masked;
+    if (const auto& o = context.line.outpaint)
+        recipe.outpaint = fmt::format("left={},top={},right={},bottom={}", o->left, o->top, o->right, o->bottom);
     for (const auto& [setting, file, kind] : parts) {
         if (!setting) continue;
         HOST_ASSIGN(const fs::path path, find_model(*setting, context.settings, kind));

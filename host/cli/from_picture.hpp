@@ -17,7 +17,7 @@ Expected<Context> context_from_picture(const Context&);
 /// What made a picture of a request. `precision` is the one in use.
 struct MadeWith {
     const Request& request;
-    std::uint64_t seed = 0;  ///< the picture's own
+    std::uint64_t seed = 0, variation_seed = 0;  ///< the picture's own
     std::string precision, rng;
     host::Recipe::File model;
 };

@@ -344,7 +344,7 @@ Expected<void> Generation::write(const Images& images, const Request& request) {
     for (std::size_t i = 0; i < images.size(); ++i) {
         const Images::Image image = images[i];
         HOST_ASSIGN(std::string recipe,
-                    picture_recipe(context_, {request, image.seed, precision, rng_name(request.rng),
+                    picture_recipe(context_, {request, image.seed, request.variation_seed + i, precision, rng_name(request.rng),
                                               {model_hash_, model_file_.stem().string()}}));
         HOST_ASSIGN(const auto png, host::encode_png({image.width, image.height, image.rgb,
                                                       host::infotext(info(request, i, image.seed, report)), false, recipe}));

@@ -17,7 +17,8 @@ using Json = nlohmann::ordered_json;
 
 /// Settings that are the picture's: not where it was made, nor files, which have hashes, nor how many at once.
 bool belongs_to_picture(const Setting& s) {
-    const bool file = s.key == "generate.model" || s.key == "generate.vae" || s.key == "generate.text_encoder";
+    const bool file = s.key == "generate.model" || s.key == "generate.vae" || s.key == "generate.text_encoder" ||
+                      s.key == "generate.refiner";
     return s.key == "precision" || (s.key.starts_with("generate.") && !file && s.key != "generate.batch");
 }
 
@@ -97,6 +98,23 @@ Expected<void> read_lists(const Json& root, Recipe& recipe, const std::string& w
     return {};
 }
 
+Expected<void> read_inputs(const Json& root, Recipe& recipe, const std::string& where) {
+    for (const auto& [key, input] : {std::pair{"init_image", &recipe.init_image}, {"mask", &recipe.mask}}) {
+        const auto at = root.find(key);
+        if (at == root.end()) continue;
+        if (!at->is_object()) return Failure{PUMICE_BAD_FORMAT, fmt::format("{}: \"{}\" is no object", where, key)};
+        Recipe::Input& read = input->emplace();
+        HOST_ASSIGN(read.file, member(*at, "file", where));
+        HOST_ASSIGN(read.sha256, member(*at, "sha256", where));
+    }
+    HOST_ASSIGN(recipe.outpaint, member(root, "outpaint", where));
+    const auto flag = root.find("only_masked");
+    if (flag != root.end() && !flag->is_boolean())
+        return Failure{PUMICE_BAD_FORMAT, where + ": \"only_masked\" is neither true nor false"};
+    recipe.only_masked = flag != root.end() && flag->get<bool>();
+    return {};
+}
+
 Json file_json(const Recipe::File& file) {
     return {{"name", file.name}, {"sha256", file.hash}};
 }
@@ -121,6 +139,11 @@ std::string recipe_text(const Recipe& recipe) {
     if (recipe.model) root["model"] = file_json(*recipe.model);
     if (recipe.vae) root["vae"] = file_json(*recipe.vae);
     if (recipe.text_encoder) root["text_encoder"] = file_json(*recipe.text_encoder);
+    if (recipe.refiner) root["refiner"] = file_json(*recipe.refiner);
+    for (const auto& [key, input] : {std::pair{"init_image", &recipe.init_image}, {"mask", &recipe.mask}})
+        if (*input) root[key] = {{"file", (*input)->file}, {"sha256", (*input)->sha256}};
+    if (!recipe.outpaint.empty()) root["outpaint"] = recipe.outpaint;
+    if (recipe.only_masked) root["only_masked"] = true;
     return root.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
@@ -135,6 +158,8 @@ Expected<Recipe> parse_recipe_text(std::string_view json, const std::string& whe
     HOST_ASSIGN(recipe.model, file_member(root, "model", where));
     HOST_ASSIGN(recipe.vae, file_member(root, "vae", where));
     HOST_ASSIGN(recipe.text_encoder, file_member(root, "text_encoder", where));
+    HOST_ASSIGN(recipe.refiner, file_member(root, "refiner", where));
+    HOST_TRY(read_inputs(root, recipe, where));
     return recipe;
 }
 

@@ -26,7 +26,14 @@ struct Recipe {
     std::string source;  ///< "Pumice 0.1.0", "AUTOMATIC1111's web UI", "ComfyUI"
     std::string prompt;
     Settings settings;  ///< what it tells of generate.* and precision; and plugin_params
-    std::optional<File> model, vae, text_encoder;
+    std::optional<File> model, vae, text_encoder, refiner;
+    /// A picture to begin with, and the mask on it: file and SHA-256.
+    struct Input {
+        std::string file, sha256;
+    };
+    std::optional<Input> init_image, mask;
+    std::string outpaint;  ///< as the option has it; empty: none
+    bool only_masked = false;
     std::vector<std::string> filters;
     std::vector<Control> controls;
     std::vector<std::pair<std::string, std::string>> others;  ///< what it tells beyond that, and is not repeated

@@ -113,6 +113,11 @@ TEST_CASE("variations of a seed resemble it, each by its own number") {
     const std::string resized = read_file(make("resized.png", {"--seed-width", "128", "--seed-height", "96"}));
     CHECK(resized.find("Seed resize from: 128x96") != std::string::npos);
     CHECK(resized != plain);
+    const Finished again = run({.arguments = {"generate", "--from", (folder.path() / "second.png").string(), "-m",
+                                              tiny_checkpoint().string(), "-o", (folder.path() / "again.png").string(), "-q"}});
+    INFO(again.err);
+    REQUIRE(again.status == 0);
+    CHECK(read_file(folder.path() / "again.png") == read_file(second));
     const std::string tiled = read_file(make("tiled.png", {"--seamless", "both"}));
     CHECK(tiled.find("Tiling: both") != std::string::npos);
     CHECK(tiled != plain);
@@ -447,12 +452,29 @@ TEST_CASE("a picture to begin with: outside of the mask it stays, and the text s
     check_fails(in({"--outpaint", "left=8", "-q"}), 2,
                 "--outpaint needs the picture to go on from: --init-image FILE");
 
+    // Made again from the file alone, byte for byte, as long as its pictures are what they were.
+    for (const char* made_before : {"out.png", "beyond.png"}) {
+        const Finished again = run({.arguments = {"generate", "--from", made_before, "-m", tiny_checkpoint().string(), "-o",
+                                                  "again.png", "-q"},
+                                    .environment = {{"HOME", folder.path().string()}},
+                                    .folder = folder.path()});
+        INFO(again.err);
+        REQUIRE(again.status == 0);
+        CHECK(read_file(folder.path() / "again.png") == read_file(folder.path() / made_before));
+    }
+
     // The size is the picture's; another picture gives another result.
     const Finished whole = in({"--init-image", "init.png", "--seed", "3", "-o", "whole.png", "-q"});
     REQUIRE(whole.status == 0);
     CHECK(read_file(folder.path() / "whole.png") != read_file(folder.path() / "out.png"));
 
     check_fails(in({"--init-image", "none.png", "-q"}), 3, "there is no file none.png");
+    write_file(folder.path() / "init.png", read_file(folder.path() / "mask.png"));
+    const Finished changed_since = run({.arguments = {"generate", "--from", "out.png", "-m", tiny_checkpoint().string(), "-q"},
+                                        .environment = {{"HOME", folder.path().string()}},
+                                        .folder = folder.path()});
+    CHECK(changed_since.status == 5);
+    CHECK(changed_since.err.find("pumice: init.png: it is not the picture that out.png was made with (SHA-256 ") == 0);
     write_file(folder.path() / "bad.png", "GIF89a");
     const Finished bad = in({"--init-image", "bad.png", "-q"});
     CHECK(bad.status == 5);
