@@ -9,13 +9,13 @@
 namespace pumice {
 namespace {
 
-constexpr std::uint32_t kHeadChannels = 64;
 constexpr float kNormEps = 1e-12f;
 
 struct Builder {
     Graph& g;
     WeightSet& weights;
-    const BertConfig& config;
+    const TextConfig& config;
+    TensorId more;
 
     TensorId linear(const std::string& name, TensorId x, ops::LinearOptions options = {}) {
         options.bias = weights.bias(g, name + ".bias");
@@ -29,7 +29,7 @@ struct Builder {
         g.set_scope("text.embeddings");
         const TensorId x = ops::embedding(g, tokens, weights.table(g, "embeddings.word_embeddings.weight"),
                                           weights.table(g, "embeddings.position_embeddings.weight"),
-                                          {.common = &weights.table(g, "embeddings.token_type_embeddings.weight")});
+                                          {.common = &weights.table(g, "embeddings.token_type_embeddings.weight"), .more = more});
         return layer_norm("embeddings.LayerNorm", x);
     }
 
@@ -48,42 +48,16 @@ struct Builder {
     }
 };
 
-Result<std::pair<std::uint32_t, std::uint32_t>> table_shape(const WeightFile& file, const std::string& name) {
-    PUMICE_ASSIGN(const StoredTensor* const t, file.tensor(name));
-    if (t->shape.size() == 2 && t->shape[0] > 0 && t->shape[0] <= 1'000'000 && t->shape[1] > 0 && t->shape[1] <= 65536)
-        return std::pair(static_cast<std::uint32_t>(t->shape[0]), static_cast<std::uint32_t>(t->shape[1]));
-    return Error{Code::bad_format, fmt::format("{}: tensor '{}' has shape {}, which is no table", file.path(),
-                                               printable(name), shape_string(t->shape))};
-}
-
 }  // namespace
 
-Result<BertConfig> bert_config(const WeightFile& file, const std::string& prefix) {
-    PUMICE_ASSIGN(const auto words, table_shape(file, prefix + "embeddings.word_embeddings.weight"));
-    PUMICE_ASSIGN(const auto positions, table_shape(file, prefix + "embeddings.position_embeddings.weight"));
-    BertConfig config;
-    config.vocabulary = words.first, config.width = words.second;
-    config.positions = positions.first;
-    if (positions.second != config.width || config.width % kHeadChannels != 0)
-        return Error{Code::bad_format,
-                     fmt::format("{}: a text encoder {} wide with positions {} wide, and heads of {} channels",
-                                 file.path(), config.width, positions.second, kHeadChannels)};
-    config.heads = config.width / kHeadChannels;
-    config.layers = 0;
-    while (file.has_prefix(fmt::format("{}encoder.layer.{}.", prefix, config.layers))) ++config.layers;
-    if (config.layers == 0)
-        return Error{Code::bad_format, fmt::format("{}: no layers '{}encoder.layer.0.…'", file.path(), prefix)};
-    return config;
-}
-
-TensorId bert_encoder(Graph& g, WeightSet& weights, TensorId tokens, const BertConfig& config,
-                      std::uint32_t clip_skip) {
+TensorId bert_encoder(Graph& g, WeightSet& weights, TensorId tokens, const TextConfig& config, std::uint32_t clip_skip,
+                      TensorId more) {
     if (clip_skip < 1 || clip_skip > config.layers) {
         g.fail({Code::invalid_argument, fmt::format("clip skip {} with a text encoder of {} layers: use 1 to {}",
                                                     clip_skip, config.layers, config.layers)});
         return {};
     }
-    Builder b{g, weights, config};
+    Builder b{g, weights, config, more};
     TensorId x = b.embeddings(tokens);
     for (std::uint32_t i = 0; i + clip_skip <= config.layers; ++i) x = b.layer(i, x);
     g.set_scope({});

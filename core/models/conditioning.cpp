@@ -9,7 +9,6 @@
 namespace pumice {
 namespace {
 
-constexpr std::uint32_t kTokens = 77;
 constexpr std::size_t kCachedChunks = 64;
 
 double mean(std::span<const float> values) {
@@ -72,14 +71,16 @@ Result<std::unique_ptr<TextConditioner>> TextConditioner::create(std::shared_ptr
     std::unique_ptr<TextConditioner> made(new TextConditioner);
     made->device_ = device;
     made->config_ = config;
-    PUMICE_ASSIGN(auto buffer, device->allocator().create(kTokens * 4, Intent::shared, "tokens"));
-    made->tokens_ = {buffer, 0, kTokens * 4};
+    const std::uint32_t count = config.layout == TextLayout::bert ? config.positions : std::uint32_t(tokens_per_chunk);
+    made->chunk_tokens_ = count;
+    PUMICE_ASSIGN(auto buffer, device->allocator().create(count * 4, Intent::shared, "tokens"));
+    made->tokens_ = {buffer, 0, count * 4};
     if (config.projection > 0) {
         PUMICE_ASSIGN(made->projection_, weights.values("text_projection"));
     }
 
     Graph g(device->caps(), exact ? Precision::exact : Precision::fp32, device->assumed_gflops());
-    const TensorId tokens = g.external({1, 1, kTokens, 1}, DType::i32, made->tokens_, "tokens");
+    const TensorId tokens = g.external({1, 1, count, 1}, DType::i32, made->tokens_, "tokens");
     PUMICE_ASSIGN(const TensorId more, made->add_embeddings(g, embeddings));
     made->output_ = text_encoder(
         g, weights, tokens, config,
@@ -113,10 +114,11 @@ Result<TensorId> TextConditioner::add_embeddings(Graph& g, std::span<const Embed
     return g.external({1, 1, count, config_.width}, DType::f32, range, "embeddings");
 }
 
-Result<TextConditioner::Chunk> TextConditioner::states(std::span<const std::int32_t, 77> tokens,
+Result<TextConditioner::Chunk> TextConditioner::states(std::span<const std::int32_t> tokens,
                                                        const std::atomic<bool>* cancel) {
-    std::array<std::int32_t, kTokens> key;
-    std::copy(tokens.begin(), tokens.end(), key.begin());
+    if (tokens.size() != chunk_tokens_)
+        return Error{Code::internal, "a chunk of " + std::to_string(tokens.size()) + " tokens"};
+    TokenRow key(tokens.begin(), tokens.end());
     const auto end = std::find(key.begin(), key.end(), key.back());
     if (config_.layout == TextLayout::open_clip) std::fill(end + 1, key.end(), 0);
     if (const auto it = cache_.find(key); it != cache_.end()) return it->second;
@@ -124,10 +126,10 @@ Result<TextConditioner::Chunk> TextConditioner::states(std::span<const std::int3
     PUMICE_TRY(program_->run(cancel));
     const std::size_t width = config_.width;
     Chunk chunk;
-    chunk.states.resize(kTokens * width);
+    chunk.states.resize(chunk_tokens_ * width);
     PUMICE_TRY(read_range(device_, program_->range(output_), std::as_writable_bytes(std::span(chunk.states))));
     if (last_) {
-        std::vector<float> last(kTokens * width);
+        std::vector<float> last(chunk_tokens_ * width);
         PUMICE_TRY(read_range(device_, program_->range(last_), std::as_writable_bytes(std::span(last))));
         const std::size_t row = static_cast<std::size_t>(end - key.begin()) * width;
         // On the host, in double and in order: it is one vector, and the same everywhere.
@@ -144,7 +146,7 @@ Result<TextConditioner::Chunk> TextConditioner::states(std::span<const std::int3
 
 Result<Conditioning> TextConditioner::encode(std::span<const PromptChunk> chunks, const std::atomic<bool>* cancel,
                                              Emphasis emphasis) {
-    Conditioning result{kTokens * static_cast<std::uint32_t>(chunks.size()), config_.width, {}, {}};
+    Conditioning result{chunk_tokens_ * static_cast<std::uint32_t>(chunks.size()), config_.width, {}, {}};
     for (const PromptChunk& chunk : chunks) {
         TokenRow tokens = chunk.tokens;
         for (const EmbeddingPlace& place : chunk.embeddings) {

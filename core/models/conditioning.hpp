@@ -1,7 +1,6 @@
 // From weighted tokens to the conditioning the UNet attends to.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -53,11 +52,11 @@ public:
                                                            std::span<const EmbeddingVectors> embeddings = {});
 
     struct Chunk {
-        std::vector<float> states;  ///< {77, width}, as config.output says, without emphasis
+        std::vector<float> states;  ///< {77, width} (of BERT: {positions, width}), as config.output says, without emphasis
         std::vector<float> pooled;  ///< {projection}: the end token's state, through all layers and text_projection
     };
-    /// `tokens` end with the end token; those after the first end token are replaced where the layout pads otherwise.
-    Result<Chunk> states(std::span<const std::int32_t, 77> tokens, const std::atomic<bool>* cancel = nullptr);
+    /// `tokens`, as many as a chunk has, end with the end token (of BERT: with padding); those after the first end token are replaced where the layout pads otherwise.
+    Result<Chunk> states(std::span<const std::int32_t> tokens, const std::atomic<bool>* cancel = nullptr);
 
     /// All chunks of a prompt with emphasis applied; the vector is the first chunk's pooled state.
     Result<Conditioning> encode(std::span<const PromptChunk> chunks, const std::atomic<bool>* cancel = nullptr,
@@ -77,8 +76,9 @@ private:
     TensorId output_, last_;
     std::vector<EmbeddingRows> embeddings_;
     TextConfig config_;
+    std::uint32_t chunk_tokens_ = 0;
     std::vector<float> projection_;  ///< {width, projection}
-    std::map<std::array<std::int32_t, 77>, Chunk> cache_;  ///< the negative prompt comes again and again
+    std::map<TokenRow, Chunk> cache_;  ///< the negative prompt comes again and again
 };
 
 }  // namespace pumice

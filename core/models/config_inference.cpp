@@ -30,6 +30,7 @@ public:
     Result<UnetConfig> unet();
     Result<VaeConfig> vae();
     Result<TextConfig> text(const TextConfig& form);
+    Result<TextConfig> bert(const std::string& prefix);
 
 private:
     Error bad(const std::string& why) const { return {Code::bad_format, file_.path() + ": " + why}; }
@@ -245,8 +246,34 @@ Result<VaeConfig> Inference::vae() {
 }
 
 /// `form` has the layout, the prefix and what of the states is taken; the sizes come from the file.
+/// BERT in the place of CLIP.
+Result<TextConfig> Inference::bert(const std::string& prefix) {
+    TextConfig text;
+    text.prefix = prefix;
+    text.layout = TextLayout::bert;
+    const std::string words = prefix + "embeddings.word_embeddings.weight";
+    const std::string positions = prefix + "embeddings.position_embeddings.weight";
+    const std::string inner = prefix + "encoder.layer.0.intermediate.dense.", out = prefix + "encoder.layer.0.output.dense.";
+    PUMICE_ASSIGN(text.vocabulary, size({{words, 0}}));
+    PUMICE_ASSIGN(text.positions, size({{positions, 0}}));
+    PUMICE_ASSIGN(text.width, size({{words, 1},
+                                    {positions, 1},
+                                    {prefix + "embeddings.token_type_embeddings.weight", 1},
+                                    {prefix + "embeddings.LayerNorm.weight", 0},
+                                    {inner + "weight", 1}}));
+    PUMICE_ASSIGN(text.layers, count(prefix + "encoder.layer."));
+    PUMICE_ASSIGN(text.ff_channels, size({{inner + "weight", 0}, {inner + "bias", 0}, {out + "weight", 1}}));
+    if (!file_.find(prefix + "embeddings.token_type_embeddings.weight"))
+        return Error{Code::bad_format, fmt::format("{}: tensor '{}embeddings.token_type_embeddings.weight' is missing",
+                                                   file_.path(), printable(prefix))};
+    return text;
+}
+
 Result<TextConfig> Inference::text(const TextConfig& form) {
     TextConfig text = form;
+    for (const std::string& prefix : {text.prefix, std::string("cond_stage_model.transformer.")})
+        if (text.layout == TextLayout::clip && file_.find(prefix + "embeddings.word_embeddings.weight"))
+            return bert(prefix);
     const bool open = text.layout == TextLayout::open_clip;
     const std::string older = "cond_stage_model.transformer.";
     if (!file_.has_prefix(text.prefix) && text.prefix.starts_with(older) &&

@@ -369,6 +369,24 @@ void add_clip(Specs& s, const TextConfig& text) {
     s.norm(text.prefix + "final_layer_norm", text.width);
 }
 
+void add_bert(Specs& s, const TextConfig& text) {
+    const std::uint32_t width = text.width, inner = text.ff_channels;
+    const std::string p = text.prefix;
+    s.add(p + "embeddings.word_embeddings.weight", {text.vocabulary, width}, WeightUse::table);
+    s.add(p + "embeddings.position_embeddings.weight", {text.positions, width}, WeightUse::table);
+    s.norm(p + "embeddings.LayerNorm", width);
+    for (std::uint32_t i = 0; i < text.layers; ++i) {
+        const std::string layer = fmt::format("{}encoder.layer.{}.", p, i);
+        for (const char* part : {"attention.self.query", "attention.self.key", "attention.self.value",
+                                 "attention.output.dense"})
+            s.linear(layer + part, width, width);
+        s.norm(layer + "attention.output.LayerNorm", width);
+        s.linear(layer + "intermediate.dense", inner, width);
+        s.linear(layer + "output.dense", width, inner);
+        s.norm(layer + "output.LayerNorm", width);
+    }
+}
+
 void add_open_clip(Specs& s, const TextConfig& text) {
     s.table(text.prefix + "token_embedding", text.vocabulary, text.width);
     s.list.push_back({text.prefix + "positional_embedding", {text.positions, text.width}, WeightUse::table});
@@ -391,7 +409,17 @@ void add_open_clip(Specs& s, const TextConfig& text) {
 
 std::vector<TensorSpec> expected_tensors(const TextConfig& text) {
     Specs s;
-    text.layout == TextLayout::clip ? add_clip(s, text) : add_open_clip(s, text);
+    switch (text.layout) {
+        case TextLayout::clip:
+            add_clip(s, text);
+            break;
+        case TextLayout::open_clip:
+            add_open_clip(s, text);
+            break;
+        case TextLayout::bert:
+            add_bert(s, text);
+            break;
+    }
     return std::move(s.list);
 }
 

@@ -110,6 +110,7 @@ struct VaeConfig {
 enum class TextLayout : std::uint8_t {
     clip,       ///< transformers' CLIPTextModel: quick GELU, padded with the end token
     open_clip,  ///< open_clip's: q, k and v in one tensor, exact GELU, padded with 0
+    bert,       ///< transformers' BertModel, which Taiyi reads Chinese with: models/bert_encoder.hpp
 };
 
 /// Which of an encoder's states the UNet attends to.

@@ -216,6 +216,9 @@ Result<std::vector<std::string>> write_diffusers_folder(const OutputModel& model
                         ".gguf",
                         like.path(), to_string(family), to_string(Family::sd1))};
     PUMICE_ASSIGN(const ModelConfig config, model_config(like));
+    if (config.text.front().layout != TextLayout::clip)
+        return Error{Code::unsupported,
+                     fmt::format("{}: its text encoder is not CLIP's; name a .safetensors, .ckpt or .gguf", like.path())};
     PUMICE_ASSIGN(NewFolder folder, NewFolder::create(path, existing));
     std::vector<std::string> notes;
     PUMICE_TRY(write_configs(config, folder.path()));

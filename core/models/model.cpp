@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "weights/parts.hpp"
 
 namespace pumice {
@@ -10,10 +12,17 @@ namespace {
 /// Activations and staging of a 512x512 picture, with room to spare.
 constexpr std::uint64_t kWorkingBytes = std::uint64_t(640) << 20;
 
-Result<Tokenizer> tokenizer_for(const std::filesystem::path& model_file) {
+Result<Tokenizer> tokenizer_for(const std::filesystem::path& model_file, const TextConfig& text) {
     std::error_code ignored;
     const auto folder =
         std::filesystem::is_directory(model_file, ignored) ? model_file / "tokenizer" : model_file.parent_path();
+    if (text.layout == TextLayout::bert) {
+        PUMICE_ASSIGN(WordPieces pieces, WordPieces::load(folder / "vocab.txt"));
+        if (pieces.size() > text.vocabulary)
+            return Error{Code::bad_format, fmt::format("{}: {} tokens, but the text encoder has {}",
+                                                       (folder / "vocab.txt").string(), pieces.size(), text.vocabulary)};
+        return Tokenizer::of_word_pieces(std::move(pieces), text.positions);
+    }
     if (std::filesystem::exists(folder / "vocab.json", ignored) &&
         std::filesystem::exists(folder / "merges.txt", ignored))
         return Tokenizer::load(folder);
@@ -66,7 +75,7 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<Device> device, std::
         config.v_prediction = options.prediction != PredictionHint::eps;
         config.zero_terminal_snr = options.prediction == PredictionHint::v_zero_snr;
     }
-    PUMICE_ASSIGN(Tokenizer tokenizer, tokenizer_for(path));
+    PUMICE_ASSIGN(Tokenizer tokenizer, tokenizer_for(path, config.text.front()));
     if (options.memory_limit) device->allocator().set_limit(options.memory_limit);
     return std::unique_ptr<Model>(new Model(std::move(device), std::move(kernels), std::move(file), std::move(config),
                                             std::move(tokenizer), options));

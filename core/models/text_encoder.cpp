@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "models/bert_encoder.hpp"
 #include "ops/ops.hpp"
 
 namespace pumice {
@@ -67,6 +68,8 @@ struct Builder {
 
 TensorId text_encoder(Graph& g, WeightSet& weights, TensorId tokens, const TextConfig& config,
                       const TextEncoderOptions& options) {
+    if (config.layout == TextLayout::bert)
+        return bert_encoder(g, weights, tokens, config, options.clip_skip, options.more_embeddings);
     const std::uint32_t least = config.output == TextOutput::last_normed ? 1 : 2;
     const std::uint32_t skip = std::max(options.clip_skip, least);
     if (options.clip_skip < 1 || skip > config.layers) {

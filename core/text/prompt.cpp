@@ -141,21 +141,21 @@ private:
 /// The reference's loop over tokens, one chunk open at a time.
 class Chunker {
 public:
-    explicit Chunker(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+    explicit Chunker(const Tokenizer& tokenizer) : tokenizer_(tokenizer), room_(tokenizer.chunk_tokens() - 2) {}
 
     /// For what begins with this token.
     void make_room(std::int32_t token) {
         constexpr std::size_t comma_backtrack = 20;  // the reference's default
         if (token == tokenizer_.comma()) {
             last_comma_ = used_.size();
-        } else if (used_.size() == prompt_tokens_per_chunk && last_comma_ &&
+        } else if (used_.size() == room_ && last_comma_ &&
                    used_.size() - *last_comma_ <= comma_backtrack) {
             const std::vector<Used> moved(used_.begin() + static_cast<std::ptrdiff_t>(*last_comma_) + 1, used_.end());
             used_.resize(*last_comma_ + 1);
-            close(prompt_tokens_per_chunk);
+            close(room_);
             used_ = moved;
         }
-        if (used_.size() == prompt_tokens_per_chunk) close(prompt_tokens_per_chunk);
+        if (used_.size() == room_) close(room_);
     }
 
     void add(std::int32_t token, float weight) {
@@ -165,12 +165,12 @@ public:
 
     void add(std::uint32_t index, const PromptEmbedding& embedding, float weight) {
         make_room(embedding.ids.front());
-        if (used_.size() + embedding.vectors > prompt_tokens_per_chunk) close(used_.size());
+        if (used_.size() + embedding.vectors > room_) close(used_.size());
         for (std::uint32_t i = 0; i < embedding.vectors; ++i)
             used_.push_back({0, weight, i == 0 ? std::optional(index) : std::nullopt});
     }
 
-    void add_break() { close(prompt_tokens_per_chunk); }
+    void add_break() { close(room_); }
 
     std::vector<PromptChunk> finish() && {
         if (!used_.empty() || chunks_.empty()) close(used_.size());
@@ -192,14 +192,16 @@ private:
             chunk.weights[i + 1] = used_[i].weight;
             if (used_[i].embedding) chunk.embeddings.push_back({static_cast<std::uint32_t>(i + 1), *used_[i].embedding});
         }
+        chunk.tokens[used_.size() + 1] = tokenizer_.end();
         chunks_.push_back(chunk);
         used_.clear();
         last_comma_.reset();
     }
 
     const Tokenizer& tokenizer_;
+    std::size_t room_;  ///< tokens of the prompt in a chunk
     std::vector<PromptChunk> chunks_;
-    std::vector<Used> used_;                 ///< of the open chunk, at most 75
+    std::vector<Used> used_;                 ///< of the open chunk, at most room_
     std::optional<std::size_t> last_comma_;  ///< in used_
 };
 
@@ -252,8 +254,8 @@ Result<std::vector<PromptChunk>> chunk_prompt(const Tokenizer& tokenizer, std::s
 
 PromptChunk empty_chunk(const Tokenizer& tokenizer) {
     PromptChunk chunk;
-    chunk.tokens = tokenizer.row({}, tokenizer.end());
-    chunk.weights.fill(1);
+    chunk.tokens = tokenizer.row({}, tokenizer.pad());
+    chunk.weights.assign(chunk.tokens.size(), 1.0f);
     return chunk;
 }
 

@@ -2,7 +2,6 @@
 // and BREAK, cut into the chunks that the text encoder takes. Schedules and AND come before this: prompt_schedule.hpp.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -46,9 +45,9 @@ struct EmbeddingPlace {
 
 /// What the text encoder takes at once.
 struct PromptChunk {
-    TokenRow tokens{};                              ///< start, 75 tokens padded with end, end
-    std::array<float, tokens_per_chunk> weights{};  ///< 1 where there is no token of the prompt
-    std::uint32_t length = 0;  ///< tokens that the prompt has used up: 75, but for the last chunk if it is not full
+    TokenRow tokens;             ///< start, 75 tokens padded with end, end; of BERT as many as it takes
+    std::vector<float> weights;  ///< of each token; 1 where there is none of the prompt
+    std::uint32_t length = 0;    ///< tokens that the prompt has used up: 75, but for the last chunk if it is not full
     std::vector<EmbeddingPlace> embeddings = {};  ///< in order; at their places the token is 0
 };
 

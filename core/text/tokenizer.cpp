@@ -83,10 +83,22 @@ Result<Tokenizer> Tokenizer::load(const std::filesystem::path& folder) {
     return Tokenizer(std::move(files.pairs), std::move(words), std::move(files.id_of_piece), files.start, files.end);
 }
 
+Tokenizer::Tokenizer(std::shared_ptr<const WordPieces> pieces, std::size_t positions)
+    : word_pieces_(std::move(pieces)),
+      chunk_tokens_(positions),
+      start_(word_pieces_->start()),
+      end_(word_pieces_->end()),
+      comma_(word_pieces_->comma()) {}
+
+Tokenizer Tokenizer::of_word_pieces(WordPieces pieces, std::size_t positions) {
+    return Tokenizer(std::make_shared<const WordPieces>(std::move(pieces)), positions);
+}
+
 Result<std::vector<std::int32_t>> Tokenizer::encode(std::string_view utf8) const {
+    if (word_pieces_) return word_pieces_->encode(utf8);
     PUMICE_TRY(check_utf8(utf8));
     const std::string text = clean(utf8);
-    PUMICE_ASSIGN(const std::vector<Regex::Match> words, words_.find_all(text));
+    PUMICE_ASSIGN(const std::vector<Regex::Match> words, words_->find_all(text));
 
     std::vector<std::int32_t> ids;
     std::vector<BytePairs::Piece> pieces;
@@ -104,6 +116,7 @@ Result<std::vector<std::int32_t>> Tokenizer::encode(std::string_view utf8) const
 }
 
 Result<std::string> Tokenizer::decode(std::span<const std::int32_t> ids) const {
+    if (word_pieces_) return word_pieces_->decode(ids);
     std::string bytes;
     for (const std::int32_t id : ids) {
         if (id == start_ || id == end_) {
@@ -120,9 +133,8 @@ Result<std::string> Tokenizer::decode(std::span<const std::int32_t> ids) const {
 }
 
 TokenRow Tokenizer::row(std::span<const std::int32_t> ids, std::int32_t pad) const {
-    TokenRow tokens;
-    tokens.fill(pad);
-    const std::size_t count = std::min(ids.size(), prompt_tokens_per_chunk);
+    TokenRow tokens(chunk_tokens_, pad);
+    const std::size_t count = std::min(ids.size(), chunk_tokens_ - 2);
     tokens[0] = start_;
     std::copy_n(ids.begin(), count, tokens.begin() + 1);
     tokens[count + 1] = end_;

@@ -164,6 +164,7 @@ Result<WordPieces> WordPieces::load(const fs::path& vocabulary) {
         if (!line.empty() && line.back() == '\r') line.pop_back();
         if (!check_utf8(line)) return bad(fmt::format("line {} is not UTF-8", id + 1));
         if (!made.ids_.emplace(line, id).second) return bad(fmt::format("line {} repeats '{}'", id + 1, line));
+        made.tokens_.push_back(line);
     }
     if (file.bad()) return Error{Code::io, vocabulary.string() + ": cannot be read"};
     for (const auto& [token, id] :
@@ -172,6 +173,8 @@ Result<WordPieces> WordPieces::load(const fs::path& vocabulary) {
         if (found == made.ids_.end()) return bad(fmt::format("has no token {}: it is no vocabulary of BERT's", token));
         *id = found->second;
     }
+    const auto comma = made.ids_.find(",");
+    made.comma_ = comma == made.ids_.end() ? made.unknown_ : comma->second;
     return made;
 }
 
@@ -203,6 +206,20 @@ Result<std::vector<std::int32_t>> WordPieces::encode(std::string_view utf8) cons
     std::vector<std::int32_t> ids;
     for (const std::string& word : words) append_word(word, ids);
     return ids;
+}
+
+Result<std::string> WordPieces::decode(std::span<const std::int32_t> ids) const {
+    std::string text;
+    for (const std::int32_t id : ids) {
+        if (id < 0 || static_cast<std::size_t>(id) >= tokens_.size())
+            return Error{Code::invalid_argument, fmt::format("token id {} is not in the vocabulary", id)};
+        const std::string& token = tokens_[static_cast<std::size_t>(id)];
+        if (token.starts_with("##"))
+            text += token.substr(2);
+        else
+            text += (text.empty() ? "" : " ") + token;
+    }
+    return text;
 }
 
 }  // namespace pumice

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,6 +27,11 @@ public:
     /// UTF-8.
     Result<std::vector<std::int32_t>> encode(std::string_view utf8) const;
 
+    /// The text that the ids stand for, a space between words. Code::invalid_argument for an id that is not in the
+    /// vocabulary.
+    Result<std::string> decode(std::span<const std::int32_t> ids) const;
+
+    std::int32_t comma() const { return comma_; }      ///< ",", or [UNK] where there is none
     std::int32_t start() const { return start_; }      ///< [CLS]
     std::int32_t end() const { return end_; }          ///< [SEP]
     std::int32_t pad() const { return pad_; }          ///< [PAD]
@@ -35,7 +41,8 @@ public:
 private:
     void append_word(std::string_view word, std::vector<std::int32_t>& ids) const;
     std::unordered_map<std::string, std::int32_t> ids_;
-    std::int32_t start_ = 0, end_ = 0, pad_ = 0, unknown_ = 0;
+    std::vector<std::string> tokens_;  ///< by id
+    std::int32_t start_ = 0, end_ = 0, pad_ = 0, unknown_ = 0, comma_ = 0;
 };
 
 }  // namespace pumice
