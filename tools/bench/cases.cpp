@@ -234,6 +234,8 @@ void layout(List& list) {
         list.move("concat", set, text(first) + " twice", [=](Graph& g, Inputs& in) {
             return ops::concat(g, in.activation(g, first), in.activation(g, first));
         });
+        list.move("wrap", set, text(first) + " by 1",
+                  [=](Graph& g, Inputs& in) { return ops::wrap(g, in.activation(g, first), 1, 1); });
         list.move("add", set, text(first),
                   [=](Graph& g, Inputs& in) { return ops::add(g, in.activation(g, first), in.activation(g, first)); });
         list.move("add_by", set, text(first), [=](Graph& g, Inputs& in) {
