@@ -27,7 +27,6 @@ inline void write_file(const std::filesystem::path& file, const std::string& byt
 /// A safetensors file in two parts.
 struct Safetensors {
     std::string header, data;
-    Safetensors() = default;
     explicit Safetensors(const std::string& file) {
         std::uint64_t size = 0;
         std::memcpy(&size, file.data(), 8);
