@@ -213,7 +213,7 @@ Expected<void> set_from_text(Settings& settings, const Setting& setting, std::st
             if (text == "random" || text == "-1") return {};
             const auto value = number<std::uint64_t>(text);
             if (!value) return wrong(setting, text, where);
-            settings.seed = value;
+            settings.*std::get<std::optional<std::uint64_t> Settings::*>(setting.member) = value;
             return {};
         }
         case Kind::paths:

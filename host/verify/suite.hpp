@@ -77,8 +77,9 @@ public:
     ProcessState();
     /// What is no longer so.
     Why changed() const;
-    /// What others have opened between two states is theirs.
-    void forgive(const ProcessState& before, const ProcessState& after);
+    /// From here on a driver is in the process: the handlers it has set are its own, and it starts threads and opens
+    /// files when it likes, which therefore no longer count.
+    void expect_driver();
 
 private:
     std::vector<void (*)(int)> handlers_;

@@ -448,7 +448,7 @@ TEST_CASE("a picture to begin with: outside of the mask it stays, and the text s
     CHECK(read_file(folder.path() / "beyond.png").find("Outpainting: left 0 top 16 right 29 bottom 0") !=
           std::string::npos);
     check_fails(in({"--init-image", "init.png", "--outpaint", "up=3", "-q"}), 2,
-                "--outpaint: 'up=3' is not SIDE=PIXELS, with left, top, right or bottom and 0 to 8192");
+                "--outpaint: up=3 is not SIDE=PIXELS, with left, top, right or bottom and 0 to 8192");
     check_fails(in({"--outpaint", "left=8", "-q"}), 2,
                 "--outpaint needs the picture to go on from: --init-image FILE");
 

@@ -2,6 +2,8 @@
 
 #include <fstream>
 
+#include <fmt/format.h>
+
 #include "catch.hpp"
 #include "host/checkpoint.hpp"
 #include "temporary_folder.hpp"
@@ -16,11 +18,12 @@ namespace {
 /// A small file of weights, with a title.
 void put(const fs::path& path, const std::string& title = "") {
     fs::create_directories(path.parent_path());
-    Safetensors file("");
-    file.header = R"({"__metadata__":{"modelspec.title":")" + title + "\",\"file\":\"" + path.filename().string() +
-                  R"("},"first_stage_model.x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
-    file.data = "x";
-    write_file(path, file.file());
+    const std::string header = fmt::format(
+        R"({{"__metadata__":{{"modelspec.title":"{}","file":"{}"}},"first_stage_model.x":{{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}}})",
+        title, path.filename().string());
+    std::string length(8, '\0');
+    for (std::size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(header.size() >> (8 * i) & 255);
+    write_file(path, length.append(header).append("x"));
 }
 
 std::vector<ModelEntry> listed(const std::vector<std::string>& roots) {
@@ -29,7 +32,8 @@ std::vector<ModelEntry> listed(const std::vector<std::string>& roots) {
 
 std::string names(const std::vector<ModelEntry>& entries) {
     std::string all;
-    for (const ModelEntry& e : entries) all += (e.kind ? to_string(*e.kind) : "any") + (" " + e.name) + "\n";
+    // Piece by piece: of sums GCC 12 believes that their parts overlap.
+    for (const ModelEntry& e : entries) all.append(e.kind ? to_string(*e.kind) : "any").append(" ").append(e.name).append("\n");
     return all;
 }
 

@@ -234,6 +234,8 @@ void layout(List& list) {
         list.move("concat", set, text(first) + " twice", [=](Graph& g, Inputs& in) {
             return ops::concat(g, in.activation(g, first), in.activation(g, first));
         });
+        list.move("wrap", set, text(first) + " by 1",
+                  [=](Graph& g, Inputs& in) { return ops::wrap(g, in.activation(g, first), 1, 1); });
         list.move("add", set, text(first),
                   [=](Graph& g, Inputs& in) { return ops::add(g, in.activation(g, first), in.activation(g, first)); });
         list.move("add_by", set, text(first), [=](Graph& g, Inputs& in) {
@@ -338,6 +340,14 @@ void ends(List& list) {
     });
     list.move("from_image", "vae 512", "1x512x512x4", [](Graph& g, Inputs& in) {
         return ops::from_image(g, in.bytes(g, {1, 512, 512, 4}));
+    });
+    list.move("dequantize", "unet 512", "q8_0 1280 to 1280",
+              [](Graph& g, Inputs& in) { return ops::dequantize(g, in.blocks(1280, 1280)); });
+    list.move("merge", "unet 512", "rank 16 of 1280 to 1280", [](Graph& g, Inputs& in) {
+        const TensorId w = in.f32(g, {1, 1, 1280, 1280}), factors = in.f32(g, {1, 1, 1, 2 * 16 * 1280});
+        // In place: with a factor that changes nothing, so that every run has the same before it.
+        ops::merge(g, w, factors, {.rows = 1280, .b = 16 * 1280, .rank = 16, .factor = 0});
+        return w;
     });
     list.move("repack", "unet 512", "f16 3x3 640 to 640", [](Graph& g, Inputs& in) {
         const Weight like = in.weight(640, 640, 3);

@@ -31,6 +31,8 @@ public:
     TensorId zeros(Graph&, Shape, DType);
     /// f16, as checkpoints are; in the packed layout unless it is a table.
     Weight weight(std::uint32_t n, std::uint32_t k, std::uint32_t kernel = 1, bool geglu = false);
+    /// A matrix in blocks of Q8_0.
+    Weight blocks(std::uint32_t n, std::uint32_t k);
     Weight table(std::uint32_t n, std::uint32_t k, std::uint32_t rows_read);
     Weight vector(std::uint32_t n, float scale = 0.5f);
     std::uint64_t bytes_made() const { return made_bytes_; }  ///< of what the last build asked for

@@ -111,6 +111,18 @@ Weight Inputs::weight(std::uint32_t n, std::uint32_t k, std::uint32_t kernel, bo
     return w;
 }
 
+Weight Inputs::blocks(std::uint32_t n, std::uint32_t k) {
+    Weight w;
+    w.name = "blocks";
+    w.dtype = DType::f16, w.n = n, w.k = k, w.blocks = Blocks::q8_0;
+    w.range = range(nullptr, n * w.row_bytes(), DType::u8, [&](auto& to, std::uint64_t seed) {
+        for (std::size_t i = 0; i < to.size(); ++i) to[i] = static_cast<std::byte>(mix(seed + i) & 0xff);
+        const std::uint16_t scale = f32_to_f16(0x1p-7f);  // of each block: values of about 1
+        for (std::size_t i = 0; i < to.size(); i += block_bytes(w.blocks)) std::memcpy(&to[i], &scale, 2);
+    });
+    return w;
+}
+
 Weight Inputs::table(std::uint32_t n, std::uint32_t k, std::uint32_t rows_read) {
     Weight w;
     w.name = "table";
