@@ -31,12 +31,10 @@ std::string comfy(const std::string& sampler = "", const std::string& more = "",
             ? R"("seed":156680208700286,"steps":20,"cfg":8.0,"sampler_name":"dpmpp_2m","scheduler":"karras","denoise":1.0)"
             : sampler;
     return R"({"3":{"class_type":"KSampler","inputs":{)" + inputs +
-               R"(,"model":["10",0],"positive":["6",0],"negative":["7",0],"latent_image":["5",0]}},)" +
-               R"("4":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":"sub\\v1-5-pruned.safetensors"}},)" +
-               R"("5":)" + latent + R"(,"6":{"class_type":"CLIPTextEncode","inputs":{"text":"a [red] (boat:1.2)",
-           "clip" : [ "11", 0 ]
-}
-},)" +
+           R"(,"model":["10",0],"positive":["6",0],"negative":["7",0],"latent_image":["5",0]}},)" +
+           R"("4":{"class_type":"CheckpointLoaderSimple","inputs":{"ckpt_name":"sub\\v1-5-pruned.safetensors"}},)" +
+           R"("5":)" + latent +
+           R"x(,"6":{"class_type":"CLIPTextEncode","inputs":{"text":"a [red] (boat:1.2)","clip":["11",0]}},)x" +
            R"("7":{"class_type":"CLIPTextEncode","inputs":{"text":"text","clip":["11",0]}},)" +
            R"("8":{"class_type":"VAEDecode","inputs":{"samples":["3",0],"vae":["12",0]}},)" +
            R"("9":{"class_type":"SaveImage","inputs":{"filename_prefix":"ComfyUI","images":["8",0]}},)" +
