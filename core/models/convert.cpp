@@ -33,13 +33,6 @@ constexpr std::string_view kTraining[] = {"optimizer_states.",       "lr_schedul
 constexpr std::string_view kSchedule[] = {"betas", "logvar", "model_ema.decay", "model_ema.num_updates"};
 constexpr std::string_view kScheduleStarts[] = {"alphas_cumprod", "sqrt_", "log_one_minus_", "posterior_"};
 
-bool only_for_training(std::string_view name) {
-    const auto starts = [&](std::string_view prefix) { return name.starts_with(prefix); };
-    return starts(kEma) || std::any_of(std::begin(kTraining), std::end(kTraining), starts) ||
-           std::find(std::begin(kSchedule), std::end(kSchedule), name) != std::end(kSchedule) ||
-           std::any_of(std::begin(kScheduleStarts), std::end(kScheduleStarts), starts);
-}
-
 /// LitEma's buffers: the parameter's name without its first word and without dots.
 std::string ema_name(std::string_view name) {
     constexpr std::string_view kModel = "model.";
@@ -132,6 +125,13 @@ std::vector<std::string_view> weight_type_names() {
     std::vector<std::string_view> names;
     for (const NamedType& t : kTypes) names.push_back(t.name);
     return names;
+}
+
+bool only_for_training(std::string_view name) {
+    const auto starts = [&](std::string_view prefix) { return name.starts_with(prefix); };
+    return starts(kEma) || std::any_of(std::begin(kTraining), std::end(kTraining), starts) ||
+           std::find(std::begin(kSchedule), std::end(kSchedule), name) != std::end(kSchedule) ||
+           std::any_of(std::begin(kScheduleStarts), std::end(kScheduleStarts), starts);
 }
 
 Result<OutputModel> output_model(const WeightFile& file, const TensorChoice& choice) {

@@ -35,9 +35,11 @@ struct CommandLine {
         convert,
         models_list,
         models_verify,
-        info
+        info,
+        merge,
+        bake_vae
     } command = Command::help;
-    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list", "info",
+    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list", "info", "merge", "bake-vae",
     /// "models verify"
     std::string help_of;
     host::Settings settings;  ///< of generate
@@ -65,6 +67,7 @@ struct CommandLine {
     double scale = 0;                     ///< upscale --scale; 0: not given
     std::uint32_t width = 0, height = 0;  ///< of preprocess; 0: not given
     std::uint64_t seed = 0;               ///< of preprocess
+    MergeRequest merge;                   ///< of models merge
     WriteOptions write;                   ///< of the commands that write a model; all of it but the callbacks
     std::string sha256;                   ///< of models verify: digits that the file's must begin with
     bool no_hash = false;                 ///< of models list

@@ -1,5 +1,8 @@
 #include "cli/command_line_models.hpp"
 
+#include <algorithm>
+#include <charconv>
+
 #include <fmt/format.h>
 
 namespace pumice::cli {
@@ -41,6 +44,69 @@ Expected<void> Convert::read() {
     if (!input.text()) return Failure{PUMICE_INVALID_ARGUMENT, "convert needs a model: a file or a folder"};
     line.file = *input.text();
     return read_shared(Command::convert);
+}
+
+Merge::Merge(CLI::App& models, CommandLine& to)
+    : WriteCommand(models, "merge", to),
+      a(add(*app, "a")),
+      b(add(*app, "b")),
+      c(add(*app, "c")),
+      method(add(*app, "--method")),
+      alpha(add(*app, "--alpha")),
+      blocks(add(*app, "--blocks")) {}
+
+namespace {
+
+Expected<double> number(std::string_view text, const char* option) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size() && value >= 0 && value <= 2) return value;
+    return Failure{PUMICE_INVALID_ARGUMENT,
+                   fmt::format("{}: {} is not a number from 0 to 2", option, host::shown(text))};
+}
+
+}  // namespace
+
+Expected<void> Merge::read() {
+    if (!a.text() || !b.text()) return Failure{PUMICE_INVALID_ARGUMENT, "models merge needs two models, or three"};
+    line.merge.a = *a.text();
+    line.merge.b = *b.text();
+    line.merge.c = c.text().value_or("");
+    const std::string name = method.text().value_or(line.merge.c.empty() ? "weighted-sum" : "add-difference");
+    if (name == "weighted-sum")
+        line.merge.method = PUMICE_MERGE_WEIGHTED_SUM;
+    else if (name == "add-difference")
+        line.merge.method = PUMICE_MERGE_ADD_DIFFERENCE;
+    else if (name == "slerp")
+        line.merge.method = PUMICE_MERGE_SLERP;
+    else
+        return Failure{
+            PUMICE_INVALID_ARGUMENT,
+            fmt::format("--method: {} is not one of weighted-sum, add-difference, slerp", host::shown(name))};
+    line.merge.alpha = line.merge.c.empty() ? 0.5 : 1;
+    if (const auto text = alpha.text()) {
+        HOST_ASSIGN(line.merge.alpha, number(*text, "--alpha"));
+    }
+    std::string list = blocks.text().value_or("");
+    for (std::string_view rest = list; !rest.empty();) {
+        const std::string_view one = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+        HOST_ASSIGN(const double value, number(one, "--blocks"));
+        line.merge.blocks.push_back(value);
+    }
+    return read_shared(Command::merge);
+}
+
+BakeVae::BakeVae(CLI::App& models, CommandLine& to)
+    : WriteCommand(models, "bake-vae", to), model(add(*app, "model")), baked(add(*app, "vae-file")) {}
+
+Expected<void> BakeVae::read() {
+    if (!model.text() || !baked.text())
+        return Failure{PUMICE_INVALID_ARGUMENT, "models bake-vae needs a model and a file with the VAE"};
+    line.file = *model.text();
+    HOST_TRY(read_shared(Command::bake_vae));
+    line.write.vae = *baked.text();
+    return {};
 }
 
 ModelsList::ModelsList(CLI::App& models, CommandLine& to)
@@ -94,10 +160,16 @@ Expected<void> Info::read() {
 }
 
 ModelCommands::ModelCommands(CLI::App& program, CLI::App& models, CommandLine& line)
-    : convert(program, line), info(program, line), list(models, line), verify(models, line) {}
+    : convert(program, line),
+      info(program, line),
+      list(models, line),
+      verify(models, line),
+      merge(models, line),
+      bake_vae(models, line) {}
 
 std::vector<std::pair<const Parser*, const char*>> ModelCommands::parsers() const {
-    return {{&convert, "convert"}, {&info, "info"}, {&list, "models list"}, {&verify, "models verify"}};
+    return {{&convert, "convert"},      {&info, "info"},   {&list, "models list"},
+            {&verify, "models verify"}, {&merge, "merge"}, {&bake_vae, "bake-vae"}};
 }
 
 Expected<bool> ModelCommands::read() {
@@ -115,6 +187,12 @@ Expected<bool> ModelCommands::read() {
     }
     if (!given) {
         HOST_ASSIGN(given, read_if(verify));
+    }
+    if (!given) {
+        HOST_ASSIGN(given, read_if(merge));
+    }
+    if (!given) {
+        HOST_ASSIGN(given, read_if(bake_vae));
     }
     return given;
 }

@@ -24,6 +24,20 @@ struct Convert : WriteCommand {
     Expected<void> read();
 };
 
+/// pumice models merge.
+struct Merge : WriteCommand {
+    Given a, b, c, method, alpha, blocks;
+    Merge(CLI::App& models, CommandLine& to);
+    Expected<void> read();
+};
+
+/// pumice models bake-vae: convert, with the VAE as an argument.
+struct BakeVae : WriteCommand {
+    Given model, baked;
+    BakeVae(CLI::App& models, CommandLine& to);
+    Expected<void> read();
+};
+
 /// pumice models list.
 struct ModelsList : Parser {
     CommandLine& line;
@@ -53,6 +67,8 @@ struct ModelCommands {
     Info info;
     ModelsList list;
     ModelsVerify verify;
+    Merge merge;
+    BakeVae bake_vae;
     /// `program` has the commands that stand alone, `models` those of `pumice models`.
     ModelCommands(CLI::App& program, CLI::App& models, CommandLine&);
     /// With the names of their helps.

@@ -46,9 +46,12 @@ void print_report(const CommandLine& line, const std::string& text, double secon
 
 }  // namespace
 
-Expected<void> run_convert(const Context& context) {
+namespace {
+
+/// Runs `make` (WriteOptions → report) with progress and Ctrl-C, and prints what it gives.
+template <class Make>
+Expected<void> write_model(const Context& context, Make&& make) {
     const auto begin = std::chrono::steady_clock::now();
-    HOST_ASSIGN(const auto model, find_model(context.line.file, context.settings));
     WriteOptions options = context.line.write;
     HOST_TRY(find_parts(options, context.settings));
     Interrupt interrupt;
@@ -57,10 +60,29 @@ Expected<void> run_convert(const Context& context) {
     options.cancel = &interrupt.cancel();
     // What is half written is taken away before the program ends.
     const auto held = interrupt.hold();
-    HOST_ASSIGN(const std::string report, convert(model.string(), *context.line.output, options));
+    HOST_ASSIGN(const std::string report, make(options));
     view.clear();
     print_report(context.line, report, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
     return {};
+}
+
+}  // namespace
+
+Expected<void> run_convert(const Context& context) {
+    HOST_ASSIGN(const auto model, find_model(context.line.file, context.settings));
+    return write_model(
+        context, [&](const WriteOptions& options) { return convert(model.string(), *context.line.output, options); });
+}
+
+Expected<void> run_merge(const Context& context) {
+    MergeRequest request = context.line.merge;
+    for (std::string* const name : {&request.a, &request.b, &request.c}) {
+        if (name->empty()) continue;
+        HOST_ASSIGN(const auto file, find_model(*name, context.settings));
+        *name = file.string();
+    }
+    return write_model(context,
+                       [&](const WriteOptions& options) { return merge(request, *context.line.output, options); });
 }
 
 }  // namespace pumice::cli

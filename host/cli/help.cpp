@@ -185,14 +185,46 @@ constexpr std::string_view kModels = R"(Look at model files and folders.
   pumice models list [options]
   pumice models inspect FILE [options]
   pumice models verify FILE [options]
+  pumice models merge A B [C] -o OUTPUT [options]
+  pumice models bake-vae MODEL VAE -o OUTPUT [options]
 
   list          the models in the model folders: kind, family, size, hash
   inspect       say what a file holds
   verify        read all of a file: its hash, numbers that are none, missing tensors
+  merge         make one model of two or three
+  bake-vae      write a model with the autoencoder of another file
   -h, --help    this text; with a command, its options
 
 A model is named by a file or folder, or by what `pumice models list` shows: its name below the sub-folder, the beginning
 of its hash (8 digits and more), or its title. `pumice convert` writes one in another format.
+)";
+
+constexpr std::string_view kMerge = R"(Make one model of two or three.
+
+  pumice models merge A B -o OUTPUT [options]        A * (1 - alpha) + B * alpha
+  pumice models merge A B C -o OUTPUT [options]      A + (B - C) * alpha
+
+  A, B, C            model files or folders, or names in the model folders
+      --method NAME  weighted-sum, add-difference, or slerp: along the circle from A to B. By default by their number
+      --alpha X      0 to 1, by default 0.5; of add-difference 0 to 2, by default 1
+      --blocks LIST  X for each block of the UNet, separated by commas: its input blocks, the middle, its output blocks
+                     (25 of Stable Diffusion 1.x); alpha is for the rest, text encoder and VAE
+  -o, --output NAME, --type, --format, --prune, --vae, --text-encoder, --force, --json, --config, --quiet: as
+                     pumice convert has them
+  -h, --help         this text
+
+Tensors that B or C lacks are A's; the result has A's types and metadata.
+)";
+
+constexpr std::string_view kBakeVae = R"(Write a model with the autoencoder of another file.
+
+  pumice models bake-vae MODEL VAE -o OUTPUT [options]
+
+  MODEL              a model file or folder, or a name in the model folders
+  VAE                a file with an autoencoder, or a name in the model folders
+  -o, --output NAME, --type, --format, --prune, --ema, --text-encoder, --force, --json, --config, --quiet: as
+                     pumice convert has them
+  -h, --help         this text
 )";
 
 constexpr std::string_view kInfo = R"(Say how a picture was made, from the texts in its file.
@@ -367,6 +399,8 @@ std::string help_text(std::string_view command, const HelpNames& names) {
     if (command == "devices") return std::string(kDevices);
     if (command == "models") return std::string(kModels);
     if (command == "convert") return std::string(kConvert);
+    if (command == "merge") return std::string(kMerge);
+    if (command == "bake-vae") return std::string(kBakeVae);
     if (command == "info") return std::string(kInfo);
     if (command == "models list") return std::string(kModelsList);
     if (command == "models verify") return std::string(kModelsVerify);

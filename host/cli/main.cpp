@@ -69,7 +69,10 @@ Expected<void> run(const CommandLine& line, const Context& context) {
         case CommandLine::Command::inspect:
             return run_inspect(context);
         case CommandLine::Command::convert:
+        case CommandLine::Command::bake_vae:
             return run_convert(context);
+        case CommandLine::Command::merge:
+            return run_merge(context);
         case CommandLine::Command::info:
             return run_info(context);
         case CommandLine::Command::models_list:

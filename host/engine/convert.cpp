@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 
 #include <nlohmann/json.hpp>
@@ -5,6 +6,7 @@
 #include "engine/abi.hpp"
 #include "engine/objects.hpp"
 #include "engine/write_model.hpp"
+#include "models/merge.hpp"
 #include "weights/parts.hpp"
 
 namespace pumice {
@@ -72,6 +74,43 @@ Result<std::string> convert(const char* path, const char* output, const pumice_w
     return write_reported(std::move(model), target, options, file);
 }
 
+Result<MergeOptions> merge_options(const pumice_merge_request& request) {
+    const auto wrong = [](const std::string& what) { return Error{Code::invalid_argument, what}; };
+    const bool difference = request.method == PUMICE_MERGE_ADD_DIFFERENCE;
+    if (request.method != PUMICE_MERGE_WEIGHTED_SUM && request.method != PUMICE_MERGE_SLERP && !difference)
+        return wrong(fmt::format("method is {}, which is none", int(request.method)));
+    if (!request.a || !*request.a || !request.b || !*request.b) return wrong("a merge needs two models, a and b");
+    const bool third = request.c && *request.c;
+    if (difference != third)
+        return wrong(difference ? "add difference needs a third model, c, which b began as"
+                                : "only add difference takes a third model");
+    MergeOptions options{static_cast<MergeMethod>(request.method), request.alpha, {}};
+    if (request.blocks) options.blocks.assign(request.blocks, request.blocks + request.block_count);
+    const double most = difference ? 2 : 1;
+    const auto out_of_range = [&](double alpha) { return !(alpha >= 0 && alpha <= most); };
+    if (out_of_range(options.alpha) || std::any_of(options.blocks.begin(), options.blocks.end(), out_of_range))
+        return wrong(fmt::format("alpha, also of blocks, is from 0 to {}", most));
+    return options;
+}
+
+Result<std::string> merge(const pumice_merge_request& request, const char* output,
+                          const pumice_write_options& options) {
+    PUMICE_ASSIGN(const MergeOptions how, merge_options(request));
+    PUMICE_ASSIGN(const WriteTarget target, write_target(output, options));
+    PUMICE_ASSIGN(const WeightFile a, open_with_parts(request.a, options));
+    PUMICE_ASSIGN(const WeightFile b, WeightFile::open(request.b));
+    std::optional<WeightFile> c;
+    if (request.c) {
+        PUMICE_ASSIGN(c, WeightFile::open(request.c));
+    }
+    std::size_t kept = 0;
+    PUMICE_ASSIGN(OutputModel model, merged_model(a, b, c ? &*c : nullptr, how, kept));
+    if (options.prune) std::erase_if(model.tensors, [](const OutputTensor& t) { return only_for_training(t.name); });
+    std::vector<std::string> notes;
+    if (kept > 0) notes.push_back(fmt::format("{} tensors that the others lack are {}'s", kept, request.a));
+    return write_reported(std::move(model), target, options, a, std::move(notes));
+}
+
 }  // namespace
 
 Result<WriteTarget> write_target(const char* output, const pumice_write_options& options) {
@@ -98,7 +137,7 @@ Result<WriteTarget> write_target(const char* output, const pumice_write_options&
 }
 
 Result<std::string> write_reported(OutputModel model, const WriteTarget& target, const pumice_write_options& options,
-                                   const WeightFile& like) {
+                                   const WeightFile& like, std::vector<std::string> notes) {
     set_types(model, target.type, target.format);
     const std::uint64_t total = model.byte_count();
     std::uint64_t done = 0;
@@ -109,7 +148,8 @@ Result<std::string> write_reported(OutputModel model, const WriteTarget& target,
         return {};
     };
     const Existing existing = options.overwrite ? Existing::replace : Existing::refuse;
-    PUMICE_ASSIGN(const auto notes, write_model(model, target.path, target.format, existing, like, on_written));
+    PUMICE_ASSIGN(const auto more, write_model(model, target.path, target.format, existing, like, on_written));
+    notes.insert(notes.end(), more.begin(), more.end());
     return report_of(model, target.path.string(), target.format, notes)
         .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -130,6 +170,23 @@ pumice_status pumice_convert(const char* model, const char* output, const pumice
             PUMICE_ASSIGN(values, pumice::abi::read_struct(options, "options"));
         }
         PUMICE_ASSIGN(const std::string text, pumice::convert(model, output, values));
+        *report = pumice::abi::text_to_caller(text);
+        return {};
+    });
+}
+
+pumice_status pumice_merge(const pumice_merge_request* request, const char* output, const pumice_write_options* options,
+                           char** report, pumice_error* error) {
+    return pumice::abi::guard(error, [&]() -> pumice::Status {
+        if (!report) return pumice::Error{pumice::Code::invalid_argument, "report is NULL"};
+        *report = nullptr;
+        if (!output || !*output) return pumice::Error{pumice::Code::invalid_argument, "output is empty"};
+        PUMICE_ASSIGN(const pumice_merge_request wanted, pumice::abi::read_struct(request, "request"));
+        pumice_write_options values = PUMICE_WRITE_OPTIONS_INIT;
+        if (options) {
+            PUMICE_ASSIGN(values, pumice::abi::read_struct(options, "options"));
+        }
+        PUMICE_ASSIGN(const std::string text, pumice::merge(wanted, output, values));
         *report = pumice::abi::text_to_caller(text);
         return {};
     });

@@ -19,8 +19,8 @@ struct WriteTarget {
 /// Code::invalid_argument for a format or type that is none, or that do not go together.
 Result<WriteTarget> write_target(const char* output, const pumice_write_options&);
 
-/// Writes the model in the target's types and gives the report. `like`: see write_model.
-Result<std::string> write_reported(OutputModel, const WriteTarget&, const pumice_write_options&,
-                                   const WeightFile& like);
+/// Writes the model in the target's types and gives the report, with `notes` first. `like`: see write_model.
+Result<std::string> write_reported(OutputModel, const WriteTarget&, const pumice_write_options&, const WeightFile& like,
+                                   std::vector<std::string> notes = {});
 
 }  // namespace pumice

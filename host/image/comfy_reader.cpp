@@ -89,7 +89,8 @@ Expected<std::string> Graph::value(const Node& from, const char* name) const {
                 break;
             }
     }
-    if (found && found->is_string()) return found->get<std::string>();
+    if (found && found->is_string() && !found->get_ref<const std::string&>().empty()) return found->get<std::string>();
+    if (found && found->is_string() && std::string_view(name) == "text") return std::string();  // no prompt is one, too
     if (found && found->is_number()) return found->dump();
     return bad(fmt::format("node {} ({}) has no {}", shown(at.id), shown(at.type), name));
 }
@@ -125,6 +126,7 @@ Expected<void> Graph::read_sampler(const Node& sampler) {
     HOST_ASSIGN(const std::string sampler_name, value(sampler, "sampler_name"));
     HOST_ASSIGN(const std::string scheduler, value(sampler, "scheduler"));
     const SamplerName name = sampler_named(sampler_name);
+    if (name.sampler.empty()) return bad(fmt::format("node {}: sampler_name is empty", shown(sampler.id)));
     Settings& s = recipe_.settings;
     s.sampler = name.sampler;
     s.schedule = schedule_named(scheduler, name.sampler);

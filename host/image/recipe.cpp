@@ -22,6 +22,12 @@ bool belongs_to_picture(const Setting& s) {
     return s.key == "precision" || (s.key.starts_with("generate.") && !file && s.key != "generate.batch");
 }
 
+const Setting* setting_of_picture(std::string_view key) {
+    for (const Setting& s : all_settings())
+        if (s.key == key && belongs_to_picture(s)) return &s;
+    return nullptr;
+}
+
 std::optional<std::string> text_of(const Settings& settings, const Setting& setting) {
     std::optional<std::string> text;
     std::visit(
@@ -56,10 +62,9 @@ Expected<void> read_settings(const Json& root, Settings& settings, const std::st
     const auto list = root.find("settings");
     if (list == root.end() || !list->is_object()) return Failure{PUMICE_BAD_FORMAT, where + ": it has no \"settings\""};
     for (const auto& [key, value] : list->items()) {
-        const auto all = all_settings();
-        const auto setting = std::find_if(all.begin(), all.end(), [&](const Setting& s) { return s.key == key; });
+        const Setting* const setting = setting_of_picture(key);
         const std::string at = fmt::format("{}: {}", where, shown(key));
-        if (setting == all.end() || !belongs_to_picture(*setting))
+        if (!setting)
             return Failure{PUMICE_UNSUPPORTED, at + ": this version does not know it"};
         if (!value.is_string()) return Failure{PUMICE_BAD_FORMAT, at + " is no text"};
         if (auto set = set_from_text(settings, *setting, value.get<std::string>(), at); !set)

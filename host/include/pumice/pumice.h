@@ -348,6 +348,28 @@ typedef struct pumice_write_options {
 PUMICE_API pumice_status pumice_convert(const char* model, const char* output, const pumice_write_options* options,
                                         char** report, pumice_error* error);
 
+typedef enum pumice_merge_method {
+    PUMICE_MERGE_WEIGHTED_SUM = 0,   /* A * (1 - alpha) + B * alpha */
+    PUMICE_MERGE_ADD_DIFFERENCE = 1, /* A + (B - C) * alpha */
+    PUMICE_MERGE_SLERP = 2           /* from A to B along the great circle between each tensor's directions */
+} pumice_merge_method;
+
+typedef struct pumice_merge_request {
+    size_t struct_size;
+    const char *a, *b, *c; /* models; c is for PUMICE_MERGE_ADD_DIFFERENCE alone, else NULL */
+    pumice_merge_method method;
+    double alpha;         /* 0...1; of PUMICE_MERGE_ADD_DIFFERENCE 0...2 */
+    const double* blocks; /* alpha of each block of the UNet, input blocks, middle, output blocks (SD 1 and 2: 25); */
+    size_t block_count;   /* 0: alpha everywhere */
+} pumice_merge_request;
+#define PUMICE_MERGE_REQUEST_INIT \
+    { sizeof(pumice_merge_request), NULL, NULL, NULL, PUMICE_MERGE_WEIGHTED_SUM, 0.5, NULL, 0 }
+
+/* Merges models into one, in the types of `a` or of the options; streaming, report and errors as pumice_convert's.
+ * PUMICE_INVALID_ARGUMENT names the field; PUMICE_BAD_FORMAT a tensor of another shape. */
+PUMICE_API pumice_status pumice_merge(const pumice_merge_request* request, const char* output,
+                                      const pumice_write_options* options, char** report, pumice_error* error);
+
 /* ---- pictures -------------------------------------------------------------------------------------------------- */
 
 typedef enum pumice_rng {

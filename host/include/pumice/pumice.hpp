@@ -218,6 +218,32 @@ inline Expected<std::string> convert(const std::string& model, const std::string
     return std::string(detail::Handle<char>(report).get());
 }
 
+/// The fields of pumice_merge_request, where they are described.
+struct MergeRequest {
+    std::string a = {}, b = {}, c = {};
+    pumice_merge_method method = PUMICE_MERGE_WEIGHTED_SUM;
+    double alpha = 0.5;
+    std::vector<double> blocks = {};
+};
+
+/// See pumice_merge. Gives the report, JSON.
+inline Expected<std::string> merge(const MergeRequest& request, const std::string& output,
+                                   const WriteOptions& options = {}) {
+    const pumice_write_options values = detail::write_options(options);
+    pumice_merge_request merge = PUMICE_MERGE_REQUEST_INIT;
+    merge.a = request.a.c_str();
+    merge.b = request.b.c_str();
+    merge.c = detail::text_or_null(request.c);
+    merge.method = request.method;
+    merge.alpha = request.alpha;
+    merge.blocks = request.blocks.data();
+    merge.block_count = request.blocks.size();
+    pumice_error error = PUMICE_ERROR_INIT;
+    char* report = nullptr;
+    if (pumice_merge(&merge, output.c_str(), &values, &report, &error) != PUMICE_OK) return detail::failure(error);
+    return std::string(detail::Handle<char>(report).get());
+}
+
 using LogFunction = std::function<void(pumice_log_level, std::string_view line)>;
 
 struct PluginFolder {
