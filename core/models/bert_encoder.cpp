@@ -27,9 +27,10 @@ struct Builder {
 
     TensorId embeddings(TensorId tokens) {
         g.set_scope("text.embeddings");
-        const TensorId x = ops::embedding(g, tokens, weights.table(g, "embeddings.word_embeddings.weight"),
-                                          weights.table(g, "embeddings.position_embeddings.weight"),
-                                          {.common = &weights.table(g, "embeddings.token_type_embeddings.weight"), .more = more});
+        const TensorId x =
+            ops::embedding(g, tokens, weights.table(g, "embeddings.word_embeddings.weight"),
+                           weights.table(g, "embeddings.position_embeddings.weight"),
+                           {.common = &weights.table(g, "embeddings.token_type_embeddings.weight"), .more = more});
         return layer_norm("embeddings.LayerNorm", x);
     }
 

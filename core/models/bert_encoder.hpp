@@ -9,9 +9,9 @@
 
 namespace pumice {
 
-/// tokens i32 {n,1,T,1}, T up to config.positions → hidden states {n,1,T,width} in the activation type: the last layer's,
-/// or with `clip_skip` above 1 that of the layer so many less one before. All tokens are of the first type, and all are
-/// attended to, padding too, as the pipeline of diffusers does it. `more` is ops::EmbeddingOptions'.
+/// tokens i32 {n,1,T,1}, T up to config.positions → hidden states {n,1,T,width} in the activation type: the last
+/// layer's, or with `clip_skip` above 1 that of the layer so many less one before. All tokens are of the first type,
+/// and all are attended to, padding too, as the pipeline of diffusers does it. `more` is ops::EmbeddingOptions'.
 TensorId bert_encoder(Graph&, WeightSet&, TensorId tokens, const TextConfig&, std::uint32_t clip_skip = 1,
                       TensorId more = {});
 

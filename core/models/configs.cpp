@@ -372,8 +372,8 @@ void add_clip(Specs& s, const TextConfig& text) {
 void add_bert(Specs& s, const TextConfig& text) {
     const std::uint32_t width = text.width, inner = text.ff_channels;
     const std::string p = text.prefix;
-    s.add(p + "embeddings.word_embeddings.weight", {text.vocabulary, width}, WeightUse::table);
-    s.add(p + "embeddings.position_embeddings.weight", {text.positions, width}, WeightUse::table);
+    s.table(p + "embeddings.word_embeddings", text.vocabulary, width);
+    s.table(p + "embeddings.position_embeddings", text.positions, width);
     s.norm(p + "embeddings.LayerNorm", width);
     for (std::uint32_t i = 0; i < text.layers; ++i) {
         const std::string layer = fmt::format("{}encoder.layer.{}.", p, i);

@@ -79,7 +79,7 @@ void check_chunks(std::string_view text) {
         require(chunk.tokens.front() == tokenizer().start() && chunk.tokens.back() == tokenizer().end(),
                 "a chunk is between start and end");
         for (const float weight : chunk.weights) require(std::isfinite(weight), "weights are finite");
-        require(chunk.length <= prompt_tokens_per_chunk, "a chunk is not longer than itself");
+        require(chunk.length <= tokens_per_chunk - 2, "a chunk is not longer than itself");
         for (const EmbeddingPlace& place : chunk.embeddings)
             require(place.token >= 1 && place.token + embeddings[place.embedding].vectors < tokens_per_chunk,
                     "an embedding lies in its chunk");

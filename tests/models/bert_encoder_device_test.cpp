@@ -142,13 +142,15 @@ std::shared_ptr<KernelCache> shared_kernels() {
 
 }  // namespace
 
-TEST_CASE("BERT's states are those of its formulas", "[models]") {
+TEST_CASE("BERT's states are those of its formulas") {
     const SmallBert bert;
     const TemporaryFolder folder;
     write_file(folder / "bert", bert.file());
     const WeightFile file = need(WeightFile::open(folder / "bert"));
-    const BertConfig config = need(bert_config(file, ""));
-    CHECK(config == BertConfig{kWidth, kLayers, kHeads, kWords, kPositions});
+    TextConfig config;
+    config.layout = TextLayout::bert;
+    config.width = kWidth, config.layers = kLayers, config.heads = kHeads, config.ff_channels = kInner;
+    config.vocabulary = kWords, config.positions = kPositions;
 
     std::vector<std::int32_t> tokens;
     for (std::uint32_t i = 0; i < kPositions; ++i) tokens.push_back(static_cast<std::int32_t>(i * 17 % kWords));
@@ -169,23 +171,16 @@ TEST_CASE("BERT's states are those of its formulas", "[models]") {
         }
 }
 
-TEST_CASE("what is no BERT is named", "[models]") {
+TEST_CASE("clip skip beyond BERT's layers is refused") {
+    const SmallBert bert;
     const TemporaryFolder folder;
-    const auto message = [&](const FileBuilder& builder) {
-        write_file(folder / "w", builder.build());
-        const auto config = bert_config(need(WeightFile::open(folder / "w")), "");
-        REQUIRE_FALSE(config);
-        CHECK(config.error().code == Code::bad_format);
-        return config.error().message.substr((folder / "w").string().size());
-    };
-    const std::vector<float> values(64 * 3);
-    FileBuilder words;
-    words.add("embeddings.word_embeddings.weight", "F32", {3, 64}, values);
-    CHECK(message(words) == ": tensor 'embeddings.position_embeddings.weight' is missing");
-    words.add("embeddings.position_embeddings.weight", "F32", {3, 64}, values);
-    CHECK(message(words) == ": no layers 'encoder.layer.0.…'");
-    FileBuilder narrow;
-    narrow.add("embeddings.word_embeddings.weight", "F32", {6, 32}, values);
-    narrow.add("embeddings.position_embeddings.weight", "F32", {6, 32}, values);
-    CHECK(message(narrow) == ": a text encoder 32 wide with positions 32 wide, and heads of 64 channels");
+    write_file(folder / "bert", bert.file());
+    const WeightFile file = need(WeightFile::open(folder / "bert"));
+    WeightSet weights(gpu().device, shared_kernels(), file, "");
+    OperatorRun r(Precision::fp32);
+    TextConfig config;
+    config.layers = kLayers;
+    bert_encoder(r.graph, weights, r.input_raw({1, 1, 1, 1}, DType::i32, std::vector<std::int32_t>{1}), config, 3);
+    REQUIRE(r.graph.error() != nullptr);
+    CHECK(r.graph.error()->message == "clip skip 3 with a text encoder of 2 layers: use 1 to 2");
 }

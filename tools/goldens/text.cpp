@@ -123,9 +123,8 @@ Status sdxl_cases(const Encoder& l, const Encoder& g) {
     const std::vector<float> embedded = size_embedding(sizes.data);
     std::vector<float> context, pooled, y;
     for (std::size_t row = 0; row < ids.shape[0]; ++row) {
-        PromptChunk chunk;
+        PromptChunk chunk{TokenRow(77), std::vector<float>(77, 1.0f)};
         std::copy_n(ids.data.begin() + static_cast<std::ptrdiff_t>(row * 77), 77, chunk.tokens.begin());
-        chunk.weights.fill(1);
         std::vector<Conditioning> parts;
         for (const auto& encoder : encoders) {
             PUMICE_ASSIGN(auto part, encoder->encode({&chunk, 1}));
