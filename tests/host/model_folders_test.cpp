@@ -16,7 +16,7 @@ namespace {
 /// A small file of weights, with a title.
 void put(const fs::path& path, const std::string& title = "") {
     fs::create_directories(path.parent_path());
-    Safetensors file("");
+    Safetensors file(std::string(8, '\0'));
     file.header = R"({"__metadata__":{"modelspec.title":")" + title + "\",\"file\":\"" + path.filename().string() +
                   R"("},"first_stage_model.x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
     file.data = "x";
