@@ -2,8 +2,6 @@
 
 #include <fstream>
 
-#include <fmt/format.h>
-
 #include "catch.hpp"
 #include "host/checkpoint.hpp"
 #include "temporary_folder.hpp"
@@ -18,12 +16,12 @@ namespace {
 /// A small file of weights, with a title.
 void put(const fs::path& path, const std::string& title = "") {
     fs::create_directories(path.parent_path());
-    const std::string header = fmt::format(
-        R"({{"__metadata__":{{"modelspec.title":"{}","file":"{}"}},"first_stage_model.x":{{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}}})",
-        title, path.filename().string());
-    std::string length(8, '\0');
-    for (std::size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(header.size() >> (8 * i) & 255);
-    write_file(path, length.append(header).append("x"));
+    std::string header = R"({"__metadata__":{"modelspec.title":")";
+    header.append(title).append(R"(","file":")").append(path.filename().string());
+    header.append(R"("},"first_stage_model.x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})");
+    std::string file(1, static_cast<char>(header.size()));  // less than 256
+    file.append(7, '\0').append(header).append("x");
+    write_file(path, file);
 }
 
 std::vector<ModelEntry> listed(const std::vector<std::string>& roots) {
@@ -32,8 +30,8 @@ std::vector<ModelEntry> listed(const std::vector<std::string>& roots) {
 
 std::string names(const std::vector<ModelEntry>& entries) {
     std::string all;
-    // Piece by piece: of sums GCC 12 believes that their parts overlap.
-    for (const ModelEntry& e : entries) all.append(e.kind ? to_string(*e.kind) : "any").append(" ").append(e.name).append("\n");
+    for (const ModelEntry& e : entries)
+        all.append(e.kind ? to_string(*e.kind) : "any").append(" ").append(e.name).append("\n");
     return all;
 }
 
@@ -95,9 +93,10 @@ TEST_CASE("models are found by name, hash and title") {
     const auto ambiguous = find("bar");
     REQUIRE_FALSE(ambiguous);
     CHECK(ambiguous.failure().status == PUMICE_INVALID_ARGUMENT);
-    CHECK(ambiguous.failure().message ==
-          "the name bar is that of 2 models: " + (root / "checkpoints/other/Bar.ckpt").string() + ", " +
-              (root / "checkpoints/sub/Bar.safetensors").string() + "; name the file");
+    const std::string &message = ambiguous.failure().message, ckpt = (root / "checkpoints/other/Bar.ckpt").string();
+    CHECK(message.starts_with("the name bar is that of 2 models: "));
+    CHECK(message.find(ckpt) != std::string::npos);
+    CHECK(message.ends_with("sub/Bar.safetensors; name the file"));
     const auto unknown = find("fooo");
     REQUIRE_FALSE(unknown);
     CHECK(unknown.failure().status == PUMICE_NOT_FOUND);
