@@ -327,6 +327,20 @@ struct Picture {
     }
 };
 
+/// The fields of pumice_hires, where they are described.
+struct Hires {
+    std::uint32_t width = 0, height = 0;
+    std::uint32_t steps = 0;
+    float strength = 0.7f;
+    std::string sampler = {}, upscaler = {}, upscaler_model = {};
+
+    /// Points into this.
+    pumice_hires view() const {
+        return {sizeof(pumice_hires), width, height, steps, strength, sampler.c_str(), upscaler.c_str(),
+                upscaler_model.c_str()};
+    }
+};
+
 class Model;
 
 /// The fields of pumice_request, where they are described. Model::defaults gives one that suits a model.
@@ -362,6 +376,7 @@ struct Request {
     float aesthetic_score = 6, negative_aesthetic_score = 2.5f;
     const Model* refiner = nullptr;
     float refiner_switch = 0.8f;
+    std::optional<Hires> hires = {};
 };
 
 class Images {
@@ -475,6 +490,11 @@ public:
         values.negative_aesthetic_score = request.negative_aesthetic_score;
         if (request.refiner) values.refiner = request.refiner->handle();
         values.refiner_switch = request.refiner_switch;
+        pumice_hires hires = PUMICE_HIRES_INIT;
+        if (request.hires) {
+            hires = request.hires->view();
+            values.hires = &hires;
+        }
         pumice_error error = PUMICE_ERROR_INIT;
         pumice_images* handle = nullptr;
         if (pumice_generate(handle_.get(), &values, &handle, &error) != PUMICE_OK) return detail::failure(error);
