@@ -36,14 +36,26 @@ SigmaTable SigmaTable::scaled_linear(double first, double last, std::uint32_t st
 }
 
 SigmaTable SigmaTable::zero_terminal_snr() {
-    constexpr double kLast = 4.8973451890853435e-08;
-    const SigmaTable usual = scaled_linear();
-    const auto root = [&](std::size_t i) { return std::sqrt(double(usual.alphas_cumprod_[i])); };
-    const double first = root(0), last = root(usual.size() - 1);
+    constexpr float kLast = 4.8973451890853435e-08f;
+    constexpr std::uint32_t kSteps = 1000;
+    // In float32 from the levels on, as the reference: what is subtracted cancels, and its rounding shows in the result.
+    std::vector<float> roots;
+    double product = 1;
+    for (std::uint32_t i = 0; i < kSteps; ++i) {
+        const double root = linspace(std::sqrt(0.00085), std::sqrt(0.012), i, kSteps);
+        product *= 1 - root * root;
+        const auto sigma = static_cast<float>(std::sqrt((1 - product) / product));
+        roots.push_back(std::sqrt(1.0f / (sigma * sigma + 1.0f)));
+    }
+    const float last = roots.back(), stretch = roots.front() / (roots.front() - last);
     SigmaTable table;
-    for (std::uint32_t i = 0; i < usual.size(); ++i) {
-        const double shifted = (root(i) - last) * (first / (first - last));
-        table.add(i + 1 < usual.size() ? shifted * shifted : kLast);
+    for (std::uint32_t i = 0; i < kSteps; ++i) {
+        const float root = (roots[i] - last) * stretch;
+        const float alpha = i + 1 < kSteps ? root * root : kLast;
+        const float sigma = std::sqrt((1 - alpha) / alpha);
+        table.alphas_cumprod_.push_back(alpha);
+        table.sigmas_.push_back(sigma);
+        table.log_sigmas_.push_back(exact::log(double(sigma)));
     }
     return table;
 }

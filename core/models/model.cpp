@@ -29,16 +29,28 @@ Result<Tokenizer> tokenizer_for(const std::filesystem::path& model_file, const T
     return Tokenizer::embedded();
 }
 
-/// The model's file, with the parts that the options name from elsewhere.
-Result<WeightFile> open_with_parts(const std::filesystem::path& path, const ModelOptions& options) {
+bool is_tiny_vae(const WeightFile& file) {
+    return find_taesd_decoder(file) || find_taesd_encoder(file);
+}
+
+/// The model's file, with the parts that the options name from elsewhere. A tiny autoencoder is none of them: it is
+/// given back in `tiny`.
+Result<WeightFile> open_with_parts(const std::filesystem::path& path, const ModelOptions& options,
+                                   std::optional<WeightFile>& tiny) {
     auto file = WeightFile::open(path);
     for (const auto& [other, part] :
          {std::pair(options.vae_file, ModelPart::vae), std::pair(options.text_encoder_file, ModelPart::text)}) {
         if (!file || other.empty()) continue;
         PUMICE_ASSIGN(const WeightFile opened, WeightFile::open(other));
-        file = with_part(*file, opened, part);
+        if (part == ModelPart::vae && is_tiny_vae(opened)) tiny = opened;
+        else file = with_part(*file, opened, part);
     }
     return file;
+}
+
+Error wrong_latent(const WeightFile& file, std::uint32_t channels, std::uint32_t wanted) {
+    return {Code::unsupported, fmt::format("{}: a tiny autoencoder of {} latent channels, for a model of {}",
+                                           file.path(), channels, wanted)};
 }
 
 }  // namespace
@@ -69,7 +81,8 @@ Model::Model(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernel
 
 Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels,
                                            const std::filesystem::path& path, const ModelOptions& options) {
-    PUMICE_ASSIGN(WeightFile file, open_with_parts(path, options));
+    std::optional<WeightFile> tiny;
+    PUMICE_ASSIGN(WeightFile file, open_with_parts(path, options, tiny));
     PUMICE_ASSIGN(ModelConfig config, model_config(file));
     if (options.prediction != PredictionHint::from_file) {
         config.v_prediction = options.prediction != PredictionHint::eps;
@@ -77,8 +90,29 @@ Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<Device> device, std::
     }
     PUMICE_ASSIGN(Tokenizer tokenizer, tokenizer_for(path, config.text.front()));
     if (options.memory_limit) device->allocator().set_limit(options.memory_limit);
-    return std::unique_ptr<Model>(new Model(std::move(device), std::move(kernels), std::move(file), std::move(config),
-                                            std::move(tokenizer), options));
+    std::unique_ptr<Model> model(new Model(std::move(device), std::move(kernels), std::move(file), std::move(config),
+                                           std::move(tokenizer), options));
+    if (tiny) PUMICE_TRY(model->use_tiny_vae(*std::move(tiny)));
+    return model;
+}
+
+Status Model::use_tiny_vae(WeightFile file) {
+    tiny_file_ = std::move(file);
+    const auto use = [&](std::optional<TaesdHalf> half, std::optional<TinyVae>& place) -> Status {
+        if (!half) return {};
+        if (half->latent_channels != config_.vae.latent_channels)
+            return wrong_latent(*tiny_file_, half->latent_channels, config_.vae.latent_channels);
+        place.emplace(TinyVae{*half, WeightSet(device_, kernels_, *tiny_file_, half->prefix)});
+        return {};
+    };
+    PUMICE_TRY(use(find_taesd_encoder(*tiny_file_), tiny_encoder_));
+    return use(find_taesd_decoder(*tiny_file_), tiny_decoder_);
+}
+
+void Model::release_vae_weights() {
+    vae_.release();
+    for (std::optional<TinyVae>* half : {&tiny_encoder_, &tiny_decoder_})
+        if (*half) (*half)->weights.release();
 }
 
 const AdapterTargets& Model::adapter_targets() {

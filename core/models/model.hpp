@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "base/precision.hpp"
 #include "base/result.hpp"
 #include "kernels/kernel.hpp"
 #include "models/configs.hpp"
+#include "models/taesd.hpp"
 #include "models/weight_set.hpp"
 #include "text/tokenizer.hpp"
 #include "vulkan/device.hpp"
@@ -21,7 +23,9 @@ enum class PredictionHint : std::uint8_t { from_file = 0, eps = 1, v = 2, v_zero
 struct ModelOptions {
     Precision precision = Precision::fp16;
     std::uint64_t memory_limit = 0;  ///< bytes for weights and activations together; 0: what the device reports as free
-    std::filesystem::path vae_file = {}, text_encoder_file = {};  ///< of other files; empty: the model's own
+    /// Of other files; empty: the model's own. The tiny autoencoder (models/taesd.hpp) takes the place of those halves
+    /// of the VAE that its file has.
+    std::filesystem::path vae_file = {}, text_encoder_file = {};
     PredictionHint prediction = PredictionHint::from_file;
 };
 
@@ -53,6 +57,14 @@ public:
     }
     WeightSet& unet_weights() { return unet_; }
     WeightSet& vae_weights() { return vae_; }
+    /// What takes the place of a half of the VAE, or null.
+    struct TinyVae {
+        TaesdHalf half;
+        WeightSet weights;
+    };
+    TinyVae* tiny_encoder() { return tiny_encoder_ ? &*tiny_encoder_ : nullptr; }
+    TinyVae* tiny_decoder() { return tiny_decoder_ ? &*tiny_decoder_ : nullptr; }
+    void release_vae_weights();
 
     /// What adapters can change, found at the first call.
     const AdapterTargets& adapter_targets();
@@ -67,6 +79,7 @@ public:
 private:
     Model(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, WeightFile, ModelConfig, Tokenizer,
           const ModelOptions&);
+    Status use_tiny_vae(WeightFile);
     std::shared_ptr<Device> device_;
     std::shared_ptr<KernelCache> kernels_;
     WeightFile file_;
@@ -75,6 +88,8 @@ private:
     ModelOptions options_;
     std::vector<WeightSet> text_;
     WeightSet unet_, vae_;
+    std::optional<WeightFile> tiny_file_;
+    std::optional<TinyVae> tiny_encoder_, tiny_decoder_;
     bool fits_at_once_ = true;
     std::unique_ptr<AdapterTargets> adapter_targets_;
 };

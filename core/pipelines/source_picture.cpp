@@ -1,6 +1,8 @@
 #include "pipelines/source_picture.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -107,9 +109,20 @@ Pixels SourcePicture::compose(Pixels made) const {
     return lay_over(original_, whole, original_mask_);
 }
 
+double as_written(float value) {
+    std::array<char, 64> text;
+    const auto written = std::to_chars(text.data(), text.data() + text.size(), value);
+    double number = double(value);
+    std::from_chars(text.data(), written.ptr, number);
+    return number;
+}
+
 std::vector<float> sigmas_for_strength(const std::vector<float>& sigmas, std::uint32_t steps, double strength) {
     // As Python multiplies and cuts: in double.
-    const auto t = static_cast<std::size_t>(std::min(strength, 0.999) * steps);
+    return last_sigmas(sigmas, static_cast<std::size_t>(std::min(strength, 0.999) * steps));
+}
+
+std::vector<float> last_sigmas(const std::vector<float>& sigmas, std::size_t t) {
     const std::size_t levels = sigmas.back() == 0 ? t + 2 : std::max<std::size_t>(t, 2);
     const std::size_t count = std::min(levels, sigmas.size());
     return {sigmas.end() - static_cast<std::ptrdiff_t>(count), sigmas.end()};

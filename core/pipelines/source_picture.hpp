@@ -55,9 +55,15 @@ private:
     bool only_masked_ = false;
 };
 
+/// The decimal number that a float was written as: 0.7 for 0.7f, which is a little less. Steps are counted with products
+/// of it, as the web UI does in double.
+double as_written(float);
+
 /// The last of the noise levels, from where a picture of this strength starts: AUTOMATIC1111's, which makes t + 1 steps of
 /// t = floor(min(strength, 0.999) * steps). `sigmas` are those of a whole run; where they do not end with 0, as of
 /// samplers over time steps, the last t of them, two at least.
 std::vector<float> sigmas_for_strength(const std::vector<float>& sigmas, std::uint32_t steps, double strength);
+/// The same for a t that is known.
+std::vector<float> last_sigmas(const std::vector<float>& sigmas, std::size_t t);
 
 }  // namespace pumice

@@ -65,7 +65,7 @@ struct Run {
     /// What the steps begin with, and are held to.
     struct Start {
         std::optional<SourcePicture> picture;
-        std::vector<float> latent;       ///< {1, h, w, 4} NHWC, scaled; empty without a picture
+        std::vector<float> latent;       ///< {1 or batch, h, w, 4} NHWC, scaled; empty without a picture
         std::vector<float> latent_mask;  ///< {h, w}: 1 is painted anew; empty without a mask
         std::vector<float> extra;        ///< GuidanceOptions::extra of the model
     };
@@ -79,14 +79,38 @@ struct Run {
 
     Result<PromptConditioning> encode(Model&) const;
     Result<Start> begin();
+    Result<Start> begin_with(std::vector<float> latents);
     Result<Latent> upload(GpuTensorMath&, const std::vector<float>& nhwc) const;
     Status start(const Start&, GpuTensorMath&, const Latent& x, double first_sigma, Latent& init, Latent& kept);
     Status denoise(const Start&, std::vector<Stage>&, GpuTensorMath&, const Latent& x, std::span<const float> sigmas);
     Status prepare(Stage&, const Start&, GpuTensorMath&) const;
     Status set_conditioning(Stage&, std::uint32_t call, bool always) const;
-    Status decode(const Start&, GpuTensorMath&, const Latent& x);
-    Result<TextToImageResult> run();
+    Result<std::vector<Pixels>> decode(GpuTensorMath&, const Latent& x);
+    Result<std::vector<float>> enlarge(GpuTensorMath&, const Latent& x);
+    /// The second pass, over latents {batch, h, w, 4} NHWC, scaled.
+    Result<TextToImageResult> run_hires(std::vector<float> latents);
+    Result<TextToImageResult> run(std::vector<float> latents = {});
 };
+
+Status check_hires(const TextToImageRequest& r, std::uint32_t factor) {
+    const auto wrong = [](const std::string& text) { return Error{Code::invalid_argument, text}; };
+    const HiresOptions& h = r.hires;
+    if (!h.given()) return {};
+    if (r.picture.given()) return wrong("a second, larger pass goes with text alone, not with a picture to begin with");
+    if (!h.sampler) return wrong("no sampler is given for the second pass");
+    if (h.width % factor != 0 || h.height % factor != 0 || h.width < r.width || h.height < r.height ||
+        h.width > 16384 || h.height > 16384)
+        return wrong(fmt::format("the second pass is {}x{}: use multiples of {}, no smaller than the first and up to "
+                                 "16384",
+                                 h.width, h.height, factor));
+    if (!(h.strength > 0 && h.strength <= 1))
+        return wrong(fmt::format("strength {} of the second pass: use more than 0, up to 1", h.strength));
+    if (const std::uint32_t whole = whole_steps(h.steps ? h.steps : r.steps, as_written(h.strength)); whole > 1000)
+        return wrong(fmt::format("the second pass would be the end of {} steps, more than 1000: use fewer steps or a "
+                                 "larger strength",
+                                 whole));
+    return {};
+}
 
 Status check(const TextToImageRequest& r, const Model& model) {
     const auto wrong = [](const std::string& text) { return Error{Code::invalid_argument, text}; };
@@ -104,6 +128,7 @@ Status check(const TextToImageRequest& r, const Model& model) {
     for (const auto& [name, value] : {std::pair{"seed width", r.seed_width}, std::pair{"seed height", r.seed_height}})
         if (value != 0 && (value % factor != 0 || value < 64 || value > 16384))
             return wrong(fmt::format("{} {}: use a multiple of {} from 64 to 16384, or 0", name, value, factor));
+    PUMICE_TRY(check_hires(r, factor));
     if (!(r.refiner_switch >= 0 && r.refiner_switch <= 1))
         return wrong(fmt::format("refiner switch {}: use 0 to 1", r.refiner_switch));
     if (edits(model.config()) && !r.picture.given())
@@ -175,19 +200,25 @@ Result<Run::Start> Run::begin() {
     const std::vector<float> one = start.extra;
     for (std::uint32_t i = 1; i < request.batch; ++i) start.extra.insert(start.extra.end(), one.begin(), one.end());
     if (encoder->fell_back()) result.notes.push_back("the VAE overflowed fp16; the picture was encoded in fp32");
-    if (!model.fits_at_once()) model.vae_weights().release();
-    result.encode_seconds = stage.seconds();
+    if (!model.fits_at_once()) model.release_vae_weights();
+    result.encode_seconds += stage.seconds();
     return start;
 }
 
-/// One picture's latent for each of the batch.
+Result<Run::Start> Run::begin_with(std::vector<float> latents) {
+    PUMICE_ASSIGN(Start start, begin());
+    if (!latents.empty()) start.latent = std::move(latents);
+    return start;
+}
+
+/// One picture's latent for each of the batch, or each its own.
 Result<Latent> Run::upload(GpuTensorMath& math, const std::vector<float>& nhwc) const {
     const Shape shape = latent_shape();
-    const std::size_t pixels = shape.tokens();
+    const std::size_t pixels = shape.tokens(), own = nhwc.size() > pixels * shape.c ? 1 : 0;
     std::vector<float> nchw;
     for (std::uint32_t i = 0; i < shape.n; ++i)
         for (std::size_t c = 0; c < shape.c; ++c)
-            for (std::size_t p = 0; p < pixels; ++p) nchw.push_back(nhwc[p * shape.c + c]);
+            for (std::size_t p = 0; p < pixels; ++p) nchw.push_back(nhwc[(own * i * pixels + p) * shape.c + c]);
     PUMICE_ASSIGN(Latent latent, math.create_latent());
     PUMICE_TRY(math.upload(latent, nchw));
     return latent;
@@ -290,62 +321,116 @@ Status Run::denoise(const Start& begin, std::vector<Stage>& stages, GpuTensorMat
     return kept ? math.blend(x, init, x, kept) : Status{};
 }
 
-Status Run::decode(const Start& begin, GpuTensorMath& math, const Latent& x) {
+/// The batch's pictures, as the network made them.
+Result<std::vector<Pixels>> Run::decode(GpuTensorMath& math, const Latent& x) {
     const Stopwatch stage;
     const Shape shape = latent_shape();
     PUMICE_ASSIGN(const auto decoder, VaeDecoder::create(model, shape.h, shape.w, request.seamless));
     const BufferRange latents = math.range(x);
     const std::uint64_t bytes = decoder->input().size;
+    std::vector<Pixels> pictures;
     for (std::uint32_t i = 0; i < request.batch; ++i) {
         PUMICE_TRY(copy_range(model.device(), {latents.buffer, latents.offset + i * bytes, bytes}, decoder->input()));
         PUMICE_TRY(decoder->run(control.cancel));
-        Pixels made = make_pixels(request.width, request.height, 3);
-        PUMICE_TRY(decoder->read_rgb(made.bytes));
-        if (begin.picture) made = begin.picture->compose(std::move(made));
-        result.images.push_back({made.width, made.height, std::move(made.bytes)});
+        pictures.push_back(make_pixels(request.width, request.height, 3));
+        PUMICE_TRY(decoder->read_rgb(pictures.back().bytes));
         report(Progress::Stage::decode, i + 1, request.batch);
     }
     if (decoder->fell_back()) result.notes.push_back("the VAE overflowed fp16; the pictures were decoded in fp32");
-    result.decode_seconds = stage.seconds();
-    return {};
+    result.decode_seconds += stage.seconds();
+    return pictures;
 }
 
-Result<TextToImageResult> Run::run() {
+Result<std::vector<float>> Run::enlarge(GpuTensorMath& math, const Latent& x) {
+    const HiresOptions& hires = request.hires;
+    const std::uint32_t factor = model.config().vae.factor();
+    if (!hires.upscale) {
+        PUMICE_ASSIGN(const auto nchw, math.download(x));
+        return enlarge_latents(nchw, latent_shape(), hires.height / factor, hires.width / factor);
+    }
+    PUMICE_ASSIGN(const std::vector<Pixels> small, decode(math, x));
+    const Stopwatch stage;
+    PUMICE_ASSIGN(const auto encoder, VaeEncoder::create(model, hires.height, hires.width));
+    std::vector<float> latents;
+    for (const Pixels& each : small) {
+        if (cancelled()) return Error{Code::cancelled, "cancelled"};
+        PUMICE_ASSIGN(const Pixels large, hires.upscale(each, hires.width, hires.height));
+        PUMICE_ASSIGN(const auto mean, encoder->encode(large, control.cancel));
+        for (const float v : mean)
+            latents.push_back(static_cast<float>(double(v) * model.config().vae.scaling_factor));
+    }
+    if (encoder->fell_back()) result.notes.push_back("the VAE overflowed fp16; the picture was encoded in fp32");
+    if (!model.fits_at_once()) model.release_vae_weights();
+    result.encode_seconds += stage.seconds();
+    return latents;
+}
+
+Result<TextToImageResult> Run::run_hires(std::vector<float> latents) {
+    TextToImageRequest second = request;
+    const HiresOptions& hires = request.hires;
+    second.width = hires.width;
+    second.height = hires.height;
+    if (hires.steps > 0) second.steps = hires.steps;
+    second.sampler = hires.sampler;
+    second.controls = hires.controls;
+    second.picture.strength = hires.strength;
+    second.hires = {};
+    Run run{model, second, control, std::move(result), clock};
+    return run.run(std::move(latents));
+}
+
+/// Increments of Brownian paths that lie over the levels of a whole run, of which a strength leaves out the first.
+DrawBrownian whole_brownian(const NoiseOptions& noise, const Shape& shape, const std::vector<float>& levels) {
+    double lowest = 0;
+    for (const float level : levels)
+        if (level > 0) lowest = double(level);
+    return [draw = brownian_from(noise, shape), lowest, highest = double(levels.front())](
+               std::span<float> out, double low, double high, double from, double to) {
+        return draw(out, std::min(low, lowest), std::max(high, highest), from, to);
+    };
+}
+
+Result<TextToImageResult> Run::run(std::vector<float> latents) {
     const Stopwatch text_stage;
+    const bool second = !latents.empty();
     std::vector<Stage> stages;
-    for (Model* each : {&model, request.refiner}) {
+    for (Model* each : {&model, request.hires.given() ? nullptr : request.refiner}) {
         if (!each) continue;
         PUMICE_ASSIGN(PromptConditioning prompts, encode(*each));
         stages.push_back({each, std::move(prompts)});
     }
-    result.text_seconds = text_stage.seconds();
+    result.text_seconds += text_stage.seconds();
     report(Progress::Stage::text, request.batch, request.batch);
-    PUMICE_ASSIGN(const Start begin, this->begin());
+    PUMICE_ASSIGN(const Start begin, begin_with(std::move(latents)));
 
-    PUMICE_ASSIGN(const std::vector<float> levels,
-                  request.sampler->sigmas(sigma_table(model.config()), request.steps));
-    const std::vector<float> sigmas =
-        begin.latent.empty() ? levels : sigmas_for_strength(levels, request.steps, double(request.picture.strength));
+    const double strength = as_written(request.picture.strength);
+    const std::uint32_t steps = second ? whole_steps(request.steps, strength) : request.steps;
+    PUMICE_ASSIGN(const std::vector<float> levels, request.sampler->sigmas(sigma_table(model.config()), steps));
+    const std::vector<float> sigmas = second                 ? last_sigmas(levels, request.steps - 1)
+                                      : begin.latent.empty() ? levels
+                                                             : sigmas_for_strength(levels, steps, strength);
     const Shape shape = latent_shape();
     const NoiseOptions noise = this->noise();
-    // A path lies over the levels of a whole run, of which a picture's strength leaves out the first.
-    double lowest = 0;
-    for (const float level : levels)
-        if (level > 0) lowest = double(level);
-    const DrawBrownian brownian = [draw = brownian_from(noise, shape), lowest, highest = double(levels.front())](
-                                      std::span<float> out, double low, double high, double from, double to) {
-        return draw(out, std::min(low, lowest), std::max(high, highest), from, to);
-    };
-    PUMICE_ASSIGN(const auto math, GpuTensorMath::create(model.device(), *model.kernels(), shape, model.precision(),
-                                                         draw_from(BatchNoise(noise, request.batch), shape), brownian));
+    PUMICE_ASSIGN(const auto math,
+                  GpuTensorMath::create(model.device(), *model.kernels(), shape, model.precision(),
+                                        draw_from(BatchNoise(noise, request.batch), shape),
+                                        whole_brownian(noise, shape, levels)));
     PUMICE_ASSIGN(const Latent x, math->create_latent());
     const Status denoised = denoise(begin, stages, *math, x, sigmas);
     stages.clear();  // their latents are of `math`, which goes before them
     PUMICE_TRY(denoised);
     if (!model.fits_at_once()) model.unet_weights().release();
-    if (request.refiner) request.refiner->unet_weights().release();
-    PUMICE_TRY(decode(begin, *math, x));
-    if (!model.fits_at_once()) model.vae_weights().release();
+    if (request.refiner && !request.hires.given()) request.refiner->unet_weights().release();
+    if (request.hires.given()) {
+        PUMICE_ASSIGN(auto larger, enlarge(*math, x));
+        return run_hires(std::move(larger));
+    }
+    PUMICE_ASSIGN(std::vector<Pixels> pictures, decode(*math, x));
+    for (Pixels& made : pictures) {
+        if (begin.picture) made = begin.picture->compose(std::move(made));
+        result.images.push_back({made.width, made.height, std::move(made.bytes)});
+    }
+    if (!model.fits_at_once()) model.release_vae_weights();
     return std::move(result);
 }
 

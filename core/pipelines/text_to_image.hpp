@@ -15,6 +15,7 @@
 #include "diffusion/sampler.hpp"
 #include "models/model.hpp"
 #include "pipelines/control.hpp"
+#include "pipelines/hires.hpp"
 #include "pipelines/prompt_conditioning.hpp"
 #include "pipelines/source_picture.hpp"
 
@@ -45,6 +46,7 @@ struct TextToImageRequest {
     std::vector<TextualInversion> embeddings;  ///< words of the prompts that stand for vectors
     PictureSizes sizes;                       ///< what SD XL is told of the picture
     PictureInput picture;                     ///< to begin with; without one, from noise
+    HiresOptions hires;                       ///< a second, larger pass; the refiner is then of that one
     /// SD XL's refiner, or any other model of the same latent: it takes over where the model time that is gone, of the
     /// whole from pure noise, exceeds refiner_switch (0…1). Null: none. It outlives the request.
     Model* refiner = nullptr;

@@ -25,8 +25,18 @@ Result<std::unique_ptr<VaeDecoder>> VaeDecoder::create(Model& model, std::uint32
     made->device_ = model.device();
     const std::uint64_t bytes = std::uint64_t(height) * width * 4 * sizeof(float);
     PUMICE_ASSIGN(made->latent_, make_range(*model.device(), bytes, Intent::device, "latent"));
+    made->tiny_ = model.tiny_decoder() != nullptr;
+    WeightSet& weights = model.tiny_decoder() ? model.tiny_decoder()->weights : model.vae_weights();
     const auto build = [&model, decoder = made.get(), height, width](Graph& g) {
         const TensorId latent = g.external({1, height, width, 4}, DType::f32, decoder->latent_, "latent");
+        if (Model::TinyVae* tiny = model.tiny_decoder()) {
+            decoder->picture_ = taesd_decode(g, tiny->weights, tiny->half, ops::cast(g, latent, g.activation()));
+            if (g.error()) return TensorId{};
+            decoder->bytes_ = ops::to_image(g, decoder->picture_, 1, 0);
+            g.keep(decoder->picture_);
+            g.keep(decoder->bytes_);
+            return decoder->picture_;
+        }
         const std::array unscaled{ops::Term{latent, static_cast<float>(1.0 / model.config().vae.scaling_factor)}};
         const TensorId z = ops::cast(g, ops::linear_combination(g, unscaled), g.activation());
         decoder->picture_ = vae_decode(g, model.vae_weights(), z);
@@ -37,8 +47,19 @@ Result<std::unique_ptr<VaeDecoder>> VaeDecoder::create(Model& model, std::uint32
         return decoder->picture_;
     };
     PUMICE_ASSIGN(made->program_,
-                  CheckedProgram::create(model, model.vae_weights(), {.name = "VAE decoder", .seamless = seamless, .build = build}));
+                  CheckedProgram::create(model, weights,
+                                         {.name = "VAE decoder", .seamless = seamless, .build = build}));
     return made;
+}
+
+Status VaeDecoder::run(const std::atomic<bool>* cancel) {
+    if (tiny_) {
+        std::vector<float> latent(latent_.size / sizeof(float));
+        PUMICE_TRY(read_range(device_, latent_, std::as_writable_bytes(std::span(latent))));
+        taesd_clamp(latent);
+        PUMICE_TRY(write_range(device_, latent_, std::as_bytes(std::span<const float>(latent))));
+    }
+    return program_->run(cancel);
 }
 
 Status VaeDecoder::read_rgb(std::span<std::uint8_t> rgb) {

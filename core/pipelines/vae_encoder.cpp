@@ -18,16 +18,28 @@ Result<std::unique_ptr<VaeEncoder>> VaeEncoder::create(Model& model, std::uint32
     PUMICE_ASSIGN(made->picture_, make_range(*model.device(), picture.elements(), Intent::device, "picture"));
     PUMICE_ASSIGN(made->mean_,
                   make_range(*model.device(), latent.elements() * sizeof(float), Intent::device, "latent"));
+    WeightSet& weights = model.tiny_encoder() ? model.tiny_encoder()->weights : model.vae_weights();
     const auto build = [&model, encoder = made.get(), picture, latent](Graph& g) {
-        const TensorId image = ops::from_image(g, g.external(picture, DType::u8, encoder->picture_, "picture"));
+        const TensorId bytes = g.external(picture, DType::u8, encoder->picture_, "picture");
+        const TensorId result = g.external(latent, DType::f32, encoder->mean_, "mean");
+        if (Model::TinyVae* tiny = model.tiny_encoder()) {
+            const TensorId encoded = taesd_encode(g, tiny->weights, tiny->half, ops::from_image(g, bytes, 1, 0));
+            if (g.error()) return TensorId{};
+            // As the VAE would have given it, which callers multiply by the factor.
+            ops::linear_combination(
+                g, std::array{ops::Term{encoded, static_cast<float>(1 / model.config().vae.scaling_factor)}}, result);
+            return encoded;
+        }
+        const TensorId image = ops::from_image(g, bytes);
         const TensorId moments = vae_encode(g, model.vae_weights(), image);
         if (g.error()) return TensorId{};
         const std::array mean{ops::Term{ops::slice_channels(g, moments, 0, latent.c), 1}};
-        ops::linear_combination(g, mean, g.external(latent, DType::f32, encoder->mean_, "mean"));
+        ops::linear_combination(g, mean, result);
         return moments;
     };
     PUMICE_ASSIGN(made->program_,
-                  CheckedProgram::create(model, model.vae_weights(), {.name = "VAE encoder", .seamless = seamless, .build = build}));
+                  CheckedProgram::create(model, weights,
+                                         {.name = "VAE encoder", .seamless = seamless, .build = build}));
     return made;
 }
 

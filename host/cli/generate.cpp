@@ -140,6 +140,35 @@ void size_like(const Picture& picture, const host::Settings& s, bool outpainted,
     request.height = near(extended_height(picture));
 }
 
+/// The second pass, of a size as the web UI takes it: cut to multiples of 8.
+Expected<std::optional<Hires>> make_hires(const host::Settings& s, const Request& request) {
+    if (!s.hires) {
+        for (const auto& [given, flag] : {std::pair{s.hires_steps.has_value(), "--hires-steps"},
+                                          {s.hires_strength.has_value(), "--hires-strength"},
+                                          {s.hires_sampler.has_value(), "--hires-sampler"},
+                                          {s.hires_upscaler.has_value(), "--hires-upscaler"},
+                                          {s.hires_model.has_value(), "--hires-model"}})
+            if (given)
+                return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{} needs how much larger: --hires SCALE", flag)};
+        return std::optional<Hires>{};
+    }
+    const auto scaled = [&](std::uint32_t side) {
+        return static_cast<std::uint32_t>(double(side) * *s.hires) / 8 * 8;
+    };
+    Hires hires;
+    hires.width = scaled(request.width);
+    hires.height = scaled(request.height);
+    hires.steps = static_cast<std::uint32_t>(s.hires_steps.value_or(0));
+    if (s.hires_strength) hires.strength = static_cast<float>(*s.hires_strength);
+    hires.sampler = s.hires_sampler.value_or("");
+    if (const std::string upscaler = s.hires_upscaler.value_or(""); upscaler != "latent") hires.upscaler = upscaler;
+    if (s.hires_model) {
+        HOST_ASSIGN(const fs::path file, find_model(*s.hires_model, s));
+        hires.upscaler_model = file.string();
+    }
+    return std::optional<Hires>(std::move(hires));
+}
+
 std::string rng_name(pumice_rng rng) {
     return rng == PUMICE_RNG_PHILOX ? "philox" : "torch-cpu";
 }
@@ -177,6 +206,7 @@ private:
     Expected<Images> make(Request& request);
     Expected<void> write(const Images&, const Request&);
     std::vector<std::pair<std::string, std::string>> more_info(const Request&, std::size_t index) const;
+    void add_hires(std::vector<std::pair<std::string, std::string>>& more) const;
     host::PictureInfo info(const Request&, std::size_t index, std::uint64_t seed, const Json& report) const;
     void report(const Request&, const Images&) const;
 
@@ -213,6 +243,7 @@ Expected<Images> Generation::make(Request& request) {
     if (picture) size_like(*picture, settings, context_.line.outpaint.has_value(), request);
     request.picture = std::move(picture);
     if (refiner_) request.refiner = &*refiner_;
+    HOST_ASSIGN(request.hires, make_hires(settings, request));
     request.filters = context_.line.filters;
     HOST_TRY(prepare_prompts(request, context_.line.styles, settings));
     request.adapter_folders = lora_folders(settings);
@@ -221,6 +252,7 @@ Expected<Images> Generation::make(Request& request) {
     std::vector<UsedMethod> used = {{"sampler", request.sampler}, {"schedule", request.schedule}};
     if (!request.guidance.empty()) used.push_back({"guidance", request.guidance});
     for (const std::string& filter : request.filters) used.push_back({"image_filter", filter});
+    if (request.hires && !request.hires->upscaler.empty()) used.push_back({"upscaler", request.hires->upscaler});
     for (const ControlOption& control : context_.line.controls)
         if (!control.use.preprocessor.empty()) used.push_back({"preprocessor", control.use.preprocessor});
     HOST_ASSIGN(request.plugin_params, plugin_params(context_, bench_.plugins(), used));
@@ -267,7 +299,18 @@ Expected<void> Generation::read_control_pictures(Request& request) const {
     return {};
 }
 
-/// In the web UI's words.
+/// In the web UI's words, as the next.
+void Generation::add_hires(std::vector<std::pair<std::string, std::string>>& more) const {
+    const host::Settings& s = context_.settings;
+    more.emplace_back("Denoising strength", fmt::format("{}", s.hires_strength.value_or(0.7)));
+    more.emplace_back("Hires upscale", fmt::format("{}", *s.hires));
+    if (s.hires_steps) more.emplace_back("Hires steps", fmt::to_string(*s.hires_steps));
+    more.emplace_back("Hires upscaler", s.hires_model      ? fs::path(*s.hires_model).stem().string()
+                                        : s.hires_upscaler ? *s.hires_upscaler
+                                                           : "Latent");
+    if (s.hires_sampler) more.emplace_back("Hires sampler", *s.hires_sampler);
+}
+
 std::vector<std::pair<std::string, std::string>> Generation::more_info(const Request& request,
                                                                        std::size_t index) const {
     std::vector<std::pair<std::string, std::string>> more;
@@ -298,6 +341,7 @@ std::vector<std::pair<std::string, std::string>> Generation::more_info(const Req
         if (context_.settings.image_cfg)
             more.emplace_back("Image CFG scale", fmt::format("{}", picture->image_guidance_scale));
     }
+    if (request.hires) add_hires(more);
     if (request.refiner) {
         more.emplace_back("Refiner",
                           fmt::format("{} [{}]", refiner_file_.stem().string(), refiner_hash_.substr(0, 10)));
@@ -405,6 +449,16 @@ void Generation::report(const Request& request, const Images& images) const {
         whole["strength"] = request.picture->strength;
         if (context_.line.mask) whole["mask"] = *context_.line.mask;
     }
+    if (request.hires)
+        whole["hires"] = {{"width", request.hires->width},
+                          {"height", request.hires->height},
+                          {"steps", request.hires->steps == 0 ? request.steps : request.hires->steps},
+                          {"strength", request.hires->strength},
+                          {"sampler", request.hires->sampler.empty() ? request.sampler : request.hires->sampler},
+                          {"upscaler", request.hires->upscaler.empty() && request.hires->upscaler_model.empty()
+                                           ? "latent"
+                                           : request.hires->upscaler},
+                          {"model", request.hires->upscaler_model}};
     if (request.refiner)
         whole["refiner"] = {{"file", refiner_file_.string()},
                             {"sha256", refiner_hash_},

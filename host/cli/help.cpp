@@ -63,7 +63,7 @@ What to make:
 How:
   -m, --model FILE        a Stable Diffusion 1, 2 or XL checkpoint (.safetensors, .ckpt, .gguf), a folder as diffusers
                           saves it, or a name, hash or title in the folders paths.models; by default the starter model
-      --vae FILE          the autoencoder of this file instead of the model's
+      --vae FILE          the autoencoder of this file instead of the model's; TAESD for pictures in a hurry
       --text-encoder FILE the text encoder of this file instead of the model's
       --lora NAME[:WEIGHT] a LoRA or LyCORIS: a file, or a name in the LoRA folder; may be repeated. As <lora:NAME:WEIGHT>
                           in the prompt; NAME:TEXT:UNET has weights for each. 1 by default
@@ -103,6 +103,15 @@ With a picture:
       --only-masked       paint the part around the mask at the full size, and lay it back
       --mask-padding N    pixels around the mask that go into that part; 32 by default
       --image-cfg SCALE   how closely a model that edits pictures follows the picture; 1.5 by default
+
+A second pass at a larger size:
+      --hires SCALE       that much larger, {hires}
+      --hires-steps N     steps of this pass; by default as many as of the first
+      --hires-strength X  how much may change, 0 to 1; 0.7 by default
+      --hires-sampler NAME
+      --hires-upscaler NAME
+                          latent (by default, without a model), {upscalers}
+      --hires-model FILE  weights of a network for it, as `pumice upscale` takes them
 
 Stable Diffusion 2 and XL:
       --prediction NAME   auto, eps, v, v-zero-snr: what the model predicts, where the file does not say
@@ -391,6 +400,7 @@ std::string help_text(std::string_view command, const HelpNames& names) {
     if (command == "generate")
         return fmt::format(fmt::runtime(kGenerate), arg("width", limits("--width")), arg("batch", limits("--batch")),
                            arg("steps", limits("--steps")), arg("cfg", limits("--cfg")), arg("mask_blur", limits("--mask-blur")),
+                           arg("hires", limits("--hires")), arg("upscalers", wrapped(names.upscalers)),
                            arg("samplers", wrapped(names.samplers)), arg("schedules", wrapped(names.schedules)),
                            arg("guidances", wrapped(names.guidances)), arg("filters", wrapped(names.filters)));
     if (command == "upscale") return fmt::format(fmt::runtime(kUpscale), arg("upscalers", wrapped(names.upscalers)));

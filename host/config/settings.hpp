@@ -23,6 +23,9 @@ struct Settings {
     std::optional<std::uint64_t> width, height, steps, batch, clip_skip;
     std::optional<double> cfg;
     std::optional<std::string> prediction, refiner, resize_mode, mask_fill;
+    std::optional<std::string> hires_sampler, hires_upscaler, hires_model;
+    std::optional<double> hires, hires_strength;
+    std::optional<std::uint64_t> hires_steps;
     std::optional<double> strength, mask_blur, image_cfg, refiner_switch, aesthetic_score, negative_aesthetic_score;
     std::optional<double> variation_strength;
     std::optional<std::uint64_t> variation_seed, seed_width, seed_height, eta_seed_delta;

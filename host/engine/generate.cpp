@@ -9,6 +9,7 @@
 
 #include "engine/abi.hpp"
 #include "engine/objects.hpp"
+#include "engine/upscaler.hpp"
 #include "pipelines/control_picture.hpp"
 #include "plugins/plugin_control.hpp"
 #include "plugins/plugin_pictures.hpp"
@@ -178,7 +179,11 @@ Status check_preprocessor_params(const pumice_request& given) {
     return {};
 }
 
-Result<std::vector<Control>> make_controls(const pumice_model& model, const pumice_request& given) {
+/// With pictures of the given size, those of a second pass being the larger.
+Result<std::vector<Control>> make_controls(const pumice_model& model, pumice_request given, std::uint32_t width,
+                                           std::uint32_t height) {
+    given.width = width;
+    given.height = height;
     PUMICE_TRY(check_preprocessor_params(given));
     std::vector<Control> controls;
     for (std::size_t i = 0; i < given.control_count; ++i) {
@@ -203,6 +208,65 @@ Result<std::vector<Control>> make_controls(const pumice_model& model, const pumi
                                                          : ControlMode::control;
     }
     return controls;
+}
+
+/// A picture made larger by a plugin, for the second pass.
+Result<Pixels> enlarged(const Upscaler& upscaler, const plugins::PictureServices& services, const std::string& file,
+                        const Pixels& from, std::uint32_t width, std::uint32_t height) {
+    PUMICE_ASSIGN(auto in, plugins::Picture::create(PUMICE_PICTURE_RGB8, from.width, from.height));
+    PUMICE_ASSIGN(auto out, plugins::Picture::create(PUMICE_PICTURE_RGB8, width, height));
+    std::memcpy(in.pixels(), from.bytes.data(), in.bytes());
+    PUMICE_TRY(plugins::run_upscaler(upscaler.method, services, in, out, file));
+    Pixels made = make_pixels(width, height, 3);
+    std::memcpy(made.bytes.data(), out.pixels(), out.bytes());
+    return made;
+}
+
+/// Parameters of an upscaler that no second pass has are a mistake.
+Status check_upscaler_params(std::span<const std::string> params, bool used) {
+    for (const std::string& param : params)
+        if (!used && param.starts_with("upscaler."))
+            return Error{Code::invalid_argument,
+                         fmt::format("plugin parameter {}: no second pass has an upscaler, which would take it",
+                                     param.substr(0, 80))};
+    return {};
+}
+
+Result<HiresOptions> make_hires(const pumice_model& model, const pumice_request& given) {
+    PUMICE_ASSIGN(const auto params, abi::read_texts(given.plugin_params, given.plugin_param_count, "plugin_params"));
+    HiresOptions made;
+    if (!given.hires) {
+        PUMICE_TRY(check_upscaler_params(params, false));
+        return made;
+    }
+    PUMICE_ASSIGN(const pumice_hires hires, abi::read_struct(given.hires, "hires"));
+    if (hires.width == 0 || hires.height == 0)
+        return Error{Code::invalid_argument, fmt::format("hires is {}x{}", hires.width, hires.height)};
+    made.width = hires.width;
+    made.height = hires.height;
+    made.steps = hires.steps;
+    made.strength = hires.strength;
+    const EngineState& engine = *model.engine;
+    const std::string first = abi::text_or_empty(given.sampler), own = abi::text_or_empty(hires.sampler);
+    // Another sampler does not know the parameters of the first.
+    std::vector<std::string> of_it;
+    for (const std::string& param : params)
+        if (own.empty() || own == first || !param.starts_with("sampler.")) of_it.push_back(param);
+    PUMICE_ASSIGN(auto sampler, engine.plugins->make_sampler(own.empty() ? first : own, abi::text_or_empty(given.schedule),
+                                                             of_it, engine.log,
+                                                             family_group(model.model->config().family)));
+    made.sampler = std::move(sampler);
+    PUMICE_ASSIGN(made.controls, make_controls(model, given, made.width, made.height));
+    const std::string name = abi::text_or_empty(hires.upscaler), file = abi::text_or_empty(hires.upscaler_model);
+    PUMICE_TRY(check_upscaler_params(params, !name.empty() || !file.empty()));
+    if (name.empty() && file.empty()) return made;
+    plugins::PictureServices services = picture_services(model, given);
+    services.step = [check = services.check](std::uint32_t, std::uint32_t) { return check(); };
+    PUMICE_ASSIGN(const Upscaler upscaler, find_upscaler(engine, name, file, params, services));
+    made.upscale = [upscaler, services, file](const Pixels& from, std::uint32_t width, std::uint32_t height) {
+        return enlarged(upscaler, services, file, from, width, height);
+    };
+    return made;
 }
 
 /// The image filters of a request. A parameter is given to those that have it; one that none has is an error.
@@ -311,7 +375,8 @@ Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumic
     const std::lock_guard lock(model.engine->running);
     const auto begin = std::chrono::steady_clock::now();
     model.engine->device->allocator().reset_peaks();
-    PUMICE_ASSIGN(request.controls, make_controls(model, given));
+    PUMICE_ASSIGN(request.controls, make_controls(model, given, given.width, given.height));
+    PUMICE_ASSIGN(request.hires, make_hires(model, given));
     PUMICE_ASSIGN(UsedAdapters adapters, use_adapters(model.adapters, *model.model, given));
     PUMICE_ASSIGN(UsedEmbeddings embeddings, use_embeddings(*model.model, given, adapters.prompt));
     request.prompt = adapters.prompt;

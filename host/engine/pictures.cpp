@@ -7,6 +7,7 @@
 
 #include "engine/abi.hpp"
 #include "engine/objects.hpp"
+#include "engine/upscaler.hpp"
 #include "plugins/plugin_pictures.hpp"
 
 namespace pumice {
@@ -47,52 +48,6 @@ const char* to_string(Precision precision) {
     return precision == Precision::exact ? "exact" : precision == Precision::fp16 ? "fp16" : "fp32";
 }
 
-/// An upscaler and the factor that it has by itself.
-struct Upscaler {
-    plugins::PluginMethod method;
-    double scale = 0;
-};
-
-bool needs_model(const plugins::PluginMethod& method) {
-    return (method.method.flags & PUMICE_UPSCALER_NEEDS_MODEL) != 0;
-}
-
-/// The first upscaler that the model is for.
-Result<Upscaler> upscaler_for(const EngineState& engine, const std::string& model, std::span<const std::string> params,
-                              const plugins::PictureServices& services) {
-    std::string tried;
-    for (const std::string& name : engine.plugins->upscaler_names()) {
-        PUMICE_ASSIGN(auto method, engine.plugins->make_method(plugins::kUpscaler, name, {}));
-        if (!needs_model(method)) continue;
-        const auto scale = plugins::inspect_upscaler(method, services, model);
-        if (scale) {
-            PUMICE_ASSIGN(method, engine.plugins->make_method(plugins::kUpscaler, name, params));
-            return Upscaler{std::move(method), *scale};
-        }
-        if (scale.error().code != Code::unsupported) return scale.error();
-        tried += (tried.empty() ? "" : ", ") + name;
-    }
-    return Error{Code::unsupported, fmt::format("{} is for none of the upscalers there are: {}", model,
-                                                tried.empty() ? "none takes a model" : tried)};
-}
-
-Result<Upscaler> find_upscaler(const EngineState& engine, const pumice_upscale_request& given,
-                               const plugins::PictureServices& services) {
-    const std::string name = abi::text_or_empty(given.upscaler), model = abi::text_or_empty(given.model);
-    PUMICE_ASSIGN(const auto params, abi::read_texts(given.plugin_params, given.plugin_param_count, "plugin_params"));
-    if (name.empty() && model.empty())
-        return Error{Code::invalid_argument, "neither an upscaler nor a model for one is named"};
-    if (name.empty()) return upscaler_for(engine, model, params, services);
-    PUMICE_ASSIGN(auto method, engine.plugins->make_method(plugins::kUpscaler, name, params));
-    if (!needs_model(method)) {
-        if (!model.empty()) return Error{Code::invalid_argument, fmt::format("the upscaler {} takes no model", name)};
-        return Upscaler{method, method.method.scale};
-    }
-    if (model.empty()) return Error{Code::invalid_argument, fmt::format("the upscaler {} needs a model", name)};
-    PUMICE_ASSIGN(const double scale, plugins::inspect_upscaler(method, services, model));
-    return Upscaler{method, scale};
-}
-
 Result<std::unique_ptr<pumice_made_bitmap>> upscale(EngineState& engine, const pumice_upscale_request& given) {
     PUMICE_ASSIGN(const Precision precision, choose_precision(given.precision, engine.device->caps()));
     PUMICE_ASSIGN(plugins::Picture in, read_bitmap(given.bitmap));
@@ -101,7 +56,9 @@ Result<std::unique_ptr<pumice_made_bitmap>> upscale(EngineState& engine, const p
     const std::lock_guard lock(engine.running);
     const auto begin = Clock::now();
     plugins::PictureServices services = services_of(engine, precision, given.cancel);
-    PUMICE_ASSIGN(const Upscaler upscaler, find_upscaler(engine, given, services));
+    PUMICE_ASSIGN(const auto params, abi::read_texts(given.plugin_params, given.plugin_param_count, "plugin_params"));
+    PUMICE_ASSIGN(const Upscaler upscaler, find_upscaler(engine, abi::text_or_empty(given.upscaler),
+                                                         abi::text_or_empty(given.model), params, services));
     const double scale = given.scale != 0 ? given.scale : upscaler.scale;
     const auto scaled = [&](std::uint32_t side) {
         return static_cast<std::uint32_t>(std::max(1.0, std::floor(side * scale + 0.5)));

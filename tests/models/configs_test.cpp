@@ -486,6 +486,42 @@ TEST_CASE("distilled and pruned networks are recognized by their shapes", "[mode
     }
 }
 
+TEST_CASE("the published geometries of pruned networks", "[models]") {
+    const TemporaryFolder folder;
+    const auto check = [&](const ModelConfig& config, std::uint64_t unet) {
+        CHECK(parameters(expected_tensors(config.unet)) == unet);
+        const auto inferred = model_config(sparse_file(folder, expected_tensors(config)));
+        if (!inferred) FAIL(inferred.error().message);
+        CHECK(inferred->unet == config.unet);
+    };
+    const auto set_depths = [](std::vector<UnetBlock>& blocks, const std::vector<std::uint32_t>& depths) {
+        std::size_t next = 0;
+        for (UnetBlock& block : blocks)
+            for (UnetLayer& layer : block)
+                if (layer.kind == LayerKind::transformer) layer.depth = depths.at(next++);
+        CHECK(next == depths.size());
+    };
+    // Depths as in ComfyUI's comfy/model_detection.py; sums are the 1.3 B and 745 M that Segmind tells.
+    struct Pruned {
+        std::vector<std::uint32_t> input, output;
+        std::uint64_t unet;
+    };
+    for (const Pruned& pruned : {Pruned{{2, 2, 4, 4}, {4, 4, 10, 2, 1, 1}, 1'331'334'404},
+                                 Pruned{{1, 1, 2, 2}, {2, 2, 2, 1, 1, 1}, 745'225'604}}) {
+        ModelConfig config = from_json(R"({"kind":"sdxl"})");
+        set_depths(config.unet.input_blocks, pruned.input);
+        set_depths(config.unet.output_blocks, pruned.output);
+        config.unet.middle_block.resize(1);
+        check(config, pruned.unet);
+    }
+    // tiny-sd: three levels with a ResBlock each and no middle, 324 M (Kim et al. 2023, arXiv 2305.15798, BK-SDM-Tiny).
+    ModelConfig tiny = from_json(R"({"unet":{"channel_mult":[1,2,4],"num_res_blocks":1}})");
+    tiny.unet.middle_block.clear();
+    const std::uint64_t sum = parameters(expected_tensors(tiny.unet));
+    CHECK(sum / 1'000'000 == 323);
+    check(tiny, sum);
+}
+
 TEST_CASE("what files say of their prediction", "[models]") {
     const TemporaryFolder folder;
     const std::vector<TensorSpec> specs = expected_tensors(from_json(R"({"kind":"sdxl"})"));

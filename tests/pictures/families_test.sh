@@ -67,4 +67,28 @@ picture refined -m xl.safetensors --refiner refiner.safetensors --refiner-switch
 same xl refined && fail "the refiner does nothing"
 picture scored -m xl.safetensors --refiner refiner.safetensors --refiner-switch 0.3 --aesthetic-score 1
 same scored refined && fail "--aesthetic-score does nothing"
+# Distilled models: few steps, and without guidance the network runs for one prompt, not for two.
+flops() {
+  "$pumice" generate -q --json -p "a boat" -W 64 -H 64 --steps 1 --seed 1 --schedule sgm_uniform -m xl.safetensors \
+    -o turbo.png "$@" >turbo.json || fail "one step"
+  sed -n 's/^ *"unet_flops": \([0-9.e+]*\),*$/\1/p' turbo.json
+}
+one=$(flops --cfg 1)
+two=$(flops --cfg 2)
+awk "BEGIN { exit !($one > 0 && $two > 1.9 * $one) }" || fail "flops of a step: $one without guidance, $two with it"
+# Ways of working, with the tiny model.
+picture larger -m sd1.safetensors --hires 1.5 --hires-strength 0.5 --hires-steps 1 --hires-sampler euler_a
+grep -a -q "Hires upscale: 1.5, Hires steps: 1, Hires upscaler: Latent" larger.png || fail "the text of --hires"
+picture lanczos -m sd1.safetensors --hires 1.5 --hires-strength 0.5 --hires-steps 1 --hires-sampler euler_a \
+  --hires-upscaler lanczos
+same larger lanczos && fail "--hires-upscaler does nothing"
+"$pumice" generate -q -p "a boat" -m sd1.safetensors --init-image plain.png --hires 2 -o none.png 2>hires.txt &&
+  fail "a second pass over a picture"
+grep -q "goes with text alone" hires.txt || fail "$(cat hires.txt)"
+# size FILE WIDTH HEIGHT: as the PNG's header has them, whose numbers are below 256 times 256.
+size() {
+  [ "$(od -An -tu1 -j16 -N8 "$1" | tr -s ' ')" = " 0 0 0 $2 0 0 0 $3" ] || fail "$1 is no picture of $2x$3"
+}
+size larger.png 96 96
+
 echo "families: all of them make pictures"

@@ -260,3 +260,13 @@ TEST_CASE("strength cuts off the first noise levels as AUTOMATIC1111 does", "[pi
     CHECK(sigmas_for_strength(sigmas, 10, 0.6).size() == 6);
     CHECK(sigmas_for_strength(sigmas, 10, 0).size() == 2);
 }
+
+TEST_CASE("a strength counts steps as it was written", "[pipelines]") {
+    CHECK(as_written(0.7f) == 0.7);
+    CHECK(as_written(0.55f) == 0.55);
+    CHECK(as_written(1.0f) == 1.0);
+    std::vector<float> levels(11);
+    std::iota(levels.rbegin(), levels.rend(), 0.0f);
+    CHECK(sigmas_for_strength(levels, 10, as_written(0.7f)).size() == 9);
+    CHECK(last_sigmas(levels, 6) == std::vector<float>(levels.begin() + 3, levels.end()));
+}

@@ -79,6 +79,10 @@ void schedule_cases(Suite& suite) {
     check("schedule/sigmas_table", [&] {
         return compare_file(suite, "schedule/sigmas_table", {table.sigmas().begin(), table.sigmas().end()});
     });
+    check("schedule/sigmas_table_zsnr", [&] {
+        const SigmaTable zero = SigmaTable::zero_terminal_snr();
+        return compare_file(suite, "schedule/sigmas_table_zsnr", {zero.sigmas().begin(), zero.sigmas().end()});
+    });
     check("schedule/probe_t_kdiff", [&] {
         return probe(suite, "schedule/probe_t_kdiff", "probe_sigma", [&](double s) { return table.sigma_to_t(s); });
     });

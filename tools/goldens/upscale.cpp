@@ -1,6 +1,10 @@
-// upscale/: networks of the upscalers' plugin against BasicSR, from and to pictures of floats.
+// upscale/: networks of the upscalers' plugin against BasicSR, from and to pictures of floats; the tiny autoencoder.
+#include <array>
 #include <cstring>
 
+#include "models/taesd.hpp"
+#include "network.hpp"
+#include "ops/ops.hpp"
 #include "plugins/plugin_pictures.hpp"
 #include "suite.hpp"
 
@@ -49,6 +53,31 @@ Status run_case(Suite& suite, const std::string& upscaler, const std::string& na
     return {};
 }
 
+/// A half of the tiny autoencoder: "enc" from an image, "dec" from a latent.
+Status run_taesd(Suite& suite, bool decoder, const std::string& name, const std::string& in, const std::string& out) {
+    PUMICE_ASSIGN(const auto input, suite.npy(in));
+    PUMICE_ASSIGN(const auto expected, suite.npy(out));
+    PUMICE_ASSIGN(const auto device, suite.device());
+    PUMICE_ASSIGN(const auto kernels, suite.kernels());
+    PUMICE_ASSIGN(const WeightFile file, WeightFile::open(suite.path(name + ".safetensors")));
+    const auto half = decoder ? find_taesd_decoder(file) : find_taesd_encoder(file);
+    if (!half) return Error{Code::bad_format, name + " is not recognized"};
+    suite.exact(name + " is one half", !(decoder ? find_taesd_encoder(file) : find_taesd_decoder(file)));
+    WeightSet weights(device, kernels, file, half->prefix);
+    Network network(device, kernels, suite.options().precision);
+    Graph& g = network.graph();
+    std::vector<float> values = nhwc(input);
+    if (decoder) taesd_clamp(values);
+    const TensorId x = ops::cast(g, network.input(nhwc_shape(input), values), g.activation());
+    const TensorId y = decoder ? taesd_decode(g, weights, *half, x) : taesd_encode(g, weights, *half, x);
+    if (const Error* error = g.error()) return *error;
+    PUMICE_TRY(weights.flush());
+    PUMICE_TRY(network.run(std::array{y}));
+    PUMICE_ASSIGN(const auto made, network.read(y));
+    suite.compare_network(name, nchw(made, g.shape(y), decoder ? 3 : 4), expected.data);
+    return {};
+}
+
 }  // namespace
 
 void upscale_cases(Suite& suite) {
@@ -59,6 +88,14 @@ void upscale_cases(Suite& suite) {
                                {"esrgan", "rrdb_x4", "rrdb_x4_out"},
                                {"esrgan", "rrdb_x4_oldkeys", "rrdb_x4_out"},
                                {"compact", "srvgg_x4", "srvgg_x4_out"}};
+    for (const bool decoder : {false, true}) {
+        const std::string name = std::string("upscale/taesd_") + (decoder ? "decoder" : "encoder");
+        const std::string in = std::string("upscale/taesd_") + (decoder ? "z" : "img");
+        const std::string out = std::string("upscale/taesd_") + (decoder ? "dec_out" : "enc_out");
+        suite.helper(in), suite.helper(out);
+        if (suite.exists(name + ".safetensors") && suite.wanted(name))
+            suite.run(name, [&] { return run_taesd(suite, decoder, name, in + ".npy", out + ".npy"); });
+    }
     suite.helper("upscale/img");
     for (const Case& c : kCases) {
         const std::string name = std::string("upscale/") + c.model, out = std::string("upscale/") + c.out;

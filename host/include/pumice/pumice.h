@@ -454,14 +454,31 @@ typedef struct pumice_init_picture {
     /* Pixels added at the edges, and painted: outpainting. The request's size is that of all of it. */
     uint32_t extend_left, extend_top, extend_right, extend_bottom;
 } pumice_init_picture;
-#define PUMICE_INIT_PICTURE_INIT \
-    { sizeof(pumice_init_picture), 0, 0, NULL, 0, 0, NULL, 0.75f, PUMICE_RESIZE_STRETCH, 4, PUMICE_MASK_ORIGINAL, 0, 32, 1.5f, 0, 0, 0, 0 }
+#define PUMICE_INIT_PICTURE_INIT                                                                                     \
+    {                                                                                                                \
+        sizeof(pumice_init_picture), 0, 0, NULL, 0, 0, NULL, 0.75f, PUMICE_RESIZE_STRETCH, 4, PUMICE_MASK_ORIGINAL, 0, \
+            32, 1.5f, 0, 0, 0, 0                                                                                     \
+    }
 
 /* How weights in a prompt ("(word:1.2)") act. */
 typedef enum pumice_emphasis {
     PUMICE_EMPHASIS_ORIGINAL = 0, /* the mean of a chunk's states is restored after they are weighted */
     PUMICE_EMPHASIS_NO_NORM = 1   /* it is not */
 } pumice_emphasis;
+
+/* A second pass at a larger size over what the first one made. */
+typedef struct pumice_hires {
+    size_t struct_size;
+    uint32_t width, height;     /* of the result: multiples of 8, no smaller than the request's */
+    uint32_t steps;             /* that are done, up to 1000; 0: the request's */
+    float strength;             /* above 0, up to 1: how much may change */
+    const char* sampler;        /* NULL or "": the request's */
+    const char* upscaler;       /* see pumice_plugins_upscaler; NULL or "": the first that the model is for, and without a
+                                   model the latent is enlarged */
+    const char* upscaler_model; /* a file, for upscalers that need one */
+} pumice_hires;
+#define PUMICE_HIRES_INIT \
+    { sizeof(pumice_hires), 0, 0, 0, 0.7f, NULL, NULL, NULL }
 
 typedef struct pumice_request {
     size_t struct_size;
@@ -522,13 +539,14 @@ typedef struct pumice_request {
     const char* const* embedding_folders;
     size_t embedding_folder_count;
     pumice_emphasis emphasis;
+    const pumice_hires* hires; /* NULL: one pass. Not with a picture; the refiner is then of the second pass */
 } pumice_request;
 /* Not yet valid: pumice_model_defaults fills it. */
 #define PUMICE_REQUEST_INIT                                                                                              \
     {                                                                                                                    \
         sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL, NULL, \
             0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, \
-            PUMICE_EMPHASIS_ORIGINAL                                                                                     \
+            PUMICE_EMPHASIS_ORIGINAL, NULL                                                                               \
     }
 
 /* Fills in what suits the model: size, steps, guidance, sampler, schedule, ...; prompts, callbacks and seed are left as

@@ -435,6 +435,20 @@ struct Picture {
     }
 };
 
+/// The fields of pumice_hires, where they are described.
+struct Hires {
+    std::uint32_t width = 0, height = 0;
+    std::uint32_t steps = 0;
+    float strength = 0.7f;
+    std::string sampler = {}, upscaler = {}, upscaler_model = {};
+
+    /// Points into this.
+    pumice_hires view() const {
+        return {sizeof(pumice_hires), width, height, steps, strength, sampler.c_str(), upscaler.c_str(),
+                upscaler_model.c_str()};
+    }
+};
+
 class Model;
 
 /// The fields of pumice_request, where they are described. Model::defaults gives one that suits a model.
@@ -485,6 +499,7 @@ struct Request {
     bool seamless_x = false, seamless_y = false;
     std::vector<std::string> embedding_folders = {};  ///< of words that are names of embeddings
     pumice_emphasis emphasis = PUMICE_EMPHASIS_ORIGINAL;
+    std::optional<Hires> hires = {};
 };
 
 /// See pumice_expand_wildcards.
@@ -633,6 +648,11 @@ public:
         values.embedding_folders = embedding_folders.data();
         values.embedding_folder_count = embedding_folders.size();
         values.emphasis = request.emphasis;
+        pumice_hires hires = PUMICE_HIRES_INIT;
+        if (request.hires) {
+            hires = request.hires->view();
+            values.hires = &hires;
+        }
         pumice_error error = PUMICE_ERROR_INIT;
         pumice_images* handle = nullptr;
         if (pumice_generate(handle_.get(), &values, &handle, &error) != PUMICE_OK) return detail::failure(error);
