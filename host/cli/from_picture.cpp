@@ -164,10 +164,12 @@ Expected<std::string> picture_recipe(const Context& context, const MadeWith& mad
     s.schedule = request.schedule;
     s.guidance = request.guidance.empty() ? "none" : request.guidance;
     s.seed = made.seed;
-    if (request.variation_strength > 0)
+    if (request.variation_strength > 0) {
         s.variation_seed = made.variation_seed;
-    else
+    } else {
         s.variation_seed.reset();
+        s.variation_strength.reset();
+    }
     s.refiner.reset();
     s.rng = made.rng;
     s.precision = made.precision;
