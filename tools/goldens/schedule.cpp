@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <regex>
 
 #include "diffusion/schedule.hpp"
@@ -28,7 +29,10 @@ Status probe(Suite& suite, const std::string& name, const std::string& points, c
 Status made_cases(Suite& suite, const SigmaTable& table) {
     PUMICE_ASSIGN(const auto plugins, suite.plugins());
     PUMICE_ASSIGN(const auto sdxl, suite.plugins("sdxl"));
-    const std::regex scheduled("([a-z_]+?)(_sdxl)?_(\\d+)\\.npy"), rho("karras_rho(\\d+)_(\\d+)\\.npy"),
+    // Names that the web UI has for what has another here.
+    const std::map<std::string, std::string> same = {{"uniform", "normal"},
+                                                     {"align_your_steps_11", "align_your_steps"}};
+    const std::regex scheduled("([a-z_]+?(?:_11)?)(_sdxl)?_(\\d+)\\.npy"), rho("karras_rho(\\d+)_(\\d+)\\.npy"),
         ddim("ddim_timesteps_(\\d+)\\.npy");
     const auto& names = plugins->schedule_names();
     for (const std::string& file : suite.files("schedule")) {
@@ -38,6 +42,10 @@ Status made_cases(Suite& suite, const SigmaTable& table) {
         std::vector<std::string> params;
         std::uint32_t steps = 0;
         bool times = false, xl = false;
+        const auto plain = [&](const std::string& theirs) {
+            const auto known = same.find(theirs);
+            return known == same.end() ? theirs : known->second;
+        };
         if (std::regex_match(file, m, rho)) {
             schedule = "karras";
             params = {"schedule.rho=" + m[1].str()};
@@ -47,8 +55,8 @@ Status made_cases(Suite& suite, const SigmaTable& table) {
             times = true;
             steps = static_cast<std::uint32_t>(std::stoul(m[1]));
         } else if (std::regex_match(file, m, scheduled) &&
-                   std::find(names.begin(), names.end(), m[1].str()) != names.end()) {
-            schedule = m[1];
+                   std::find(names.begin(), names.end(), plain(m[1])) != names.end()) {
+            schedule = plain(m[1]);
             xl = m[2].matched;
             steps = static_cast<std::uint32_t>(std::stoul(m[3]));
         }
