@@ -96,8 +96,7 @@ endforeach()
 # Against the reference implementations' numbers, under the validation layer; tests/goldens holds the part kept here.
 set(pumice_goldens_options ${CMAKE_CURRENT_SOURCE_DIR}/goldens --validation)
 pumice_add_driver_tests(goldens-fp32 COMMAND pumice_goldens ${pumice_goldens_options})
-# Where 16-bit storage is missing, nobody computes in fp16; the operators' own tests run it there all the same.
-pumice_add_driver_tests(goldens-fp16 FIRST COMMAND pumice_goldens ${pumice_goldens_options} --precision fp16)
+pumice_add_driver_tests(goldens-fp16 COMMAND pumice_goldens ${pumice_goldens_options} --precision fp16)
 pumice_add_driver_tests(goldens-exact COMMAND pumice_goldens ${pumice_goldens_options} --precision exact)
 
 # A tiny checkpoint of every family makes pictures.
