@@ -65,6 +65,19 @@ private:
 
 namespace detail {
 
+/// As the C API takes lists. They point into what is given, which outlives them.
+inline std::vector<const char*> texts(const std::vector<std::string>& list) {
+    std::vector<const char*> pointers;
+    for (const std::string& text : list) pointers.push_back(text.c_str());
+    return pointers;
+}
+template <class T>
+std::vector<const T*> pointers(const std::vector<T>& list) {
+    std::vector<const T*> pointers;
+    for (const T& each : list) pointers.push_back(&each);
+    return pointers;
+}
+
 struct Destroy {
     void operator()(pumice_devices* p) const { pumice_devices_destroy(p); }
     void operator()(pumice_plugins* p) const { pumice_plugins_destroy(p); }
@@ -593,8 +606,7 @@ public:
         if (request.on_progress) values.on_progress = on_progress;
         values.user = const_cast<Request*>(&request);
         if (request.cancel) values.cancel = request.cancel->handle();
-        std::vector<const char*> params;
-        for (const std::string& param : request.plugin_params) params.push_back(param.c_str());
+        const auto params = detail::texts(request.plugin_params);
         values.plugin_params = params.data();
         values.plugin_param_count = params.size();
         values.guidance = request.guidance.c_str();
@@ -602,23 +614,19 @@ public:
         for (const Control& c : request.controls)
             controls.push_back({sizeof(pumice_control), c.model.c_str(), c.method.c_str(), c.rgb.data(), c.width,
                                 c.height, c.preprocessor.c_str(), c.weight, c.start, c.end, c.mode, c.resize});
-        std::vector<const pumice_control*> control_list;
-        for (const pumice_control& control : controls) control_list.push_back(&control);
+        const auto control_list = detail::pointers(controls);
         values.controls = control_list.data();
         values.control_count = control_list.size();
-        std::vector<const char*> filters;
-        for (const std::string& filter : request.filters) filters.push_back(filter.c_str());
+        const auto filters = detail::texts(request.filters);
         values.filters = filters.data();
         values.filter_count = filters.size();
         std::vector<pumice_adapter> adapters;
         for (const Adapter& a : request.adapters)
             adapters.push_back({sizeof(pumice_adapter), a.file.c_str(), a.text_weight, a.unet_weight});
-        std::vector<const pumice_adapter*> adapter_list;
-        for (const pumice_adapter& adapter : adapters) adapter_list.push_back(&adapter);
+        const auto adapter_list = detail::pointers(adapters);
         values.adapters = adapter_list.data();
         values.adapter_count = adapter_list.size();
-        std::vector<const char*> adapter_folders;
-        for (const std::string& folder : request.adapter_folders) adapter_folders.push_back(folder.c_str());
+        const auto adapter_folders = detail::texts(request.adapter_folders);
         values.adapter_folders = adapter_folders.data();
         values.adapter_folder_count = adapter_folders.size();
         pumice_init_picture picture = PUMICE_INIT_PICTURE_INIT;
@@ -643,8 +651,7 @@ public:
         values.eta_seed_delta = request.eta_seed_delta;
         values.seamless_x = request.seamless_x ? 1 : 0;
         values.seamless_y = request.seamless_y ? 1 : 0;
-        std::vector<const char*> embedding_folders;
-        for (const std::string& folder : request.embedding_folders) embedding_folders.push_back(folder.c_str());
+        const auto embedding_folders = detail::texts(request.embedding_folders);
         values.embedding_folders = embedding_folders.data();
         values.embedding_folder_count = embedding_folders.size();
         values.emphasis = request.emphasis;
