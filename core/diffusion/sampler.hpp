@@ -15,6 +15,10 @@ namespace pumice {
 
 /// Writes to `denoised` what the model takes to be the picture in x = picture + sigma * noise. `denoised` is not x.
 using Denoise = std::function<Status(const Latent& x, double sigma, const Latent& denoised)>;
+/// The same under guidance `scale` times as strong, and to `uncond` what the model takes to be the picture without the
+/// prompt. x, denoised and uncond are three.
+using DenoiseUncond =
+    std::function<Status(const Latent& x, double sigma, double scale, const Latent& denoised, const Latent& uncond)>;
 
 struct SamplerCall {
     TensorMath& math;  ///< arithmetic, and the noise source
@@ -24,6 +28,7 @@ struct SamplerCall {
     std::function<Status(std::uint32_t step, std::uint32_t steps)> on_step = {};
     /// Whether to go on, for samplers that work long between steps; may be empty.
     std::function<Status()> check = {};
+    DenoiseUncond denoise_uncond = {};  ///< for samplers that are unconditional()
 };
 
 /// How to walk from noise to a picture, with the options and the schedule that were chosen for it. Used by one request
@@ -40,6 +45,8 @@ public:
     virtual double initial_scale(std::span<const float> sigmas) const = 0;
     /// Model calls of most steps: prompt schedules count calls.
     virtual std::uint32_t calls_per_step() const = 0;
+    /// Whether it asks for the prediction without the prompt too, whatever the guidance scale.
+    virtual bool unconditional() const { return false; }
     /// x goes from initial noise to the latent of the picture.
     virtual Status run(const SamplerCall&, const Latent& x) = 0;
 };

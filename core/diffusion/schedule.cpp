@@ -15,47 +15,38 @@ double linspace(double first, double last, std::uint32_t i, std::uint32_t count)
 
 }  // namespace
 
-void SigmaTable::add(double product) {
-    const float alpha = static_cast<float>(product);
-    // From the float, not from the product: near 1 the rounding moves sigma by more than its own.
-    const float sigma = static_cast<float>(std::sqrt((1 - double(alpha)) / double(alpha)));
-    alphas_cumprod_.push_back(alpha);
+void SigmaTable::add(float alpha_cumprod, float sigma) {
+    alphas_cumprod_.push_back(alpha_cumprod);
     sigmas_.push_back(sigma);
     log_sigmas_.push_back(exact::log(double(sigma)));
 }
 
-SigmaTable SigmaTable::scaled_linear(double first, double last, std::uint32_t steps) {
+SigmaTable SigmaTable::scaled_linear(double first, double last, std::uint32_t steps, TableRounding rounding) {
     SigmaTable table;
     double product = 1;
     for (std::uint32_t i = 0; i < steps; ++i) {
         const double root = linspace(std::sqrt(first), std::sqrt(last), i, steps);
         product *= 1 - root * root;
-        table.add(product);
+        const auto alpha = static_cast<float>(product);
+        const double from = rounding == TableRounding::alphas ? double(alpha) : product;
+        table.add(alpha, static_cast<float>(std::sqrt((1 - from) / from)));
     }
     return table;
 }
 
 SigmaTable SigmaTable::zero_terminal_snr() {
     constexpr float kLast = 4.8973451890853435e-08f;
-    constexpr std::uint32_t kSteps = 1000;
-    // In float32 from the levels on, as the reference: what is subtracted cancels, and its rounding shows in the result.
+    const SigmaTable whole = scaled_linear(0.00085, 0.012, 1000, TableRounding::sigmas);
+    // In float32 from the levels on, as the reference: what is subtracted cancels, and its rounding shows in the
+    // result.
     std::vector<float> roots;
-    double product = 1;
-    for (std::uint32_t i = 0; i < kSteps; ++i) {
-        const double root = linspace(std::sqrt(0.00085), std::sqrt(0.012), i, kSteps);
-        product *= 1 - root * root;
-        const auto sigma = static_cast<float>(std::sqrt((1 - product) / product));
-        roots.push_back(std::sqrt(1.0f / (sigma * sigma + 1.0f)));
-    }
+    for (const float sigma : whole.sigmas_) roots.push_back(std::sqrt(1.0f / (sigma * sigma + 1.0f)));
     const float last = roots.back(), stretch = roots.front() / (roots.front() - last);
     SigmaTable table;
-    for (std::uint32_t i = 0; i < kSteps; ++i) {
+    for (std::size_t i = 0; i < roots.size(); ++i) {
         const float root = (roots[i] - last) * stretch;
-        const float alpha = i + 1 < kSteps ? root * root : kLast;
-        const float sigma = std::sqrt((1 - alpha) / alpha);
-        table.alphas_cumprod_.push_back(alpha);
-        table.sigmas_.push_back(sigma);
-        table.log_sigmas_.push_back(exact::log(double(sigma)));
+        const float alpha = i + 1 < roots.size() ? root * root : kLast;
+        table.add(alpha, std::sqrt((1 - alpha) / alpha));
     }
     return table;
 }

@@ -14,13 +14,21 @@ enum class TimestepRounding : std::uint8_t {
     nearest,       ///< the nearest in log sigma (k-diffusion with quantize, ComfyUI)
 };
 
+/// What of a table of noise levels is rounded to float32 first; near the lowest level it moves them by 1e-5 of
+/// themselves.
+enum class TableRounding : std::uint8_t {
+    alphas,  ///< the cumulated products, the levels being made from them (ldm, k-diffusion, AUTOMATIC1111)
+    sigmas,  ///< the levels themselves (Forge, ComfyUI)
+};
+
 /// The noise levels a network was trained with: one a time step 0…size()-1, rising. sigma = sqrt((1-a)/a), a the
 /// cumulated product of 1 - beta (Karras et al. 2022, arXiv 2206.00364, appendix C.3.4).
 class SigmaTable {
 public:
     /// Betas of "scaled linear" form, from `first` to `last` linear in their square root (ldm make_beta_schedule): what
-    /// SD 1.x and 2.x were trained with. As ldm and k-diffusion do: products in double, kept in float.
-    static SigmaTable scaled_linear(double first = 0.00085, double last = 0.012, std::uint32_t steps = 1000);
+    /// SD 1.x and 2.x were trained with. Products in double.
+    static SigmaTable scaled_linear(double first = 0.00085, double last = 0.012, std::uint32_t steps = 1000,
+                                    TableRounding rounding = TableRounding::alphas);
 
     /// The same, shifted and stretched so that its last level is all but pure noise (Lin et al. 2023, arXiv 2305.08891,
     /// algorithm 1), as forge and ComfyUI have it: the last alpha is 4.8973451890853435e-08, not 0.
@@ -39,7 +47,7 @@ public:
 
 private:
     SigmaTable() = default;
-    void add(double alpha_cumprod);
+    void add(float alpha_cumprod, float sigma);
     std::vector<float> alphas_cumprod_, sigmas_;
     std::vector<double> log_sigmas_;
 };

@@ -34,12 +34,12 @@ Result<std::unique_ptr<GuidedDenoiser>> GuidedDenoiser::create(Model& model, Gpu
     PUMICE_ASSIGN(made->input_, math.create_latent());
     PUMICE_ASSIGN(made->output_, math.create_latent());
     if (options.controls) made->controls_ = options.controls->active(0);
-    if (options.method) {
+    if (made->apart()) {
         PUMICE_ASSIGN(made->uncond_output_, math.create_latent());
         PUMICE_ASSIGN(made->cond_kept_, math.create_latent());
-        if (!options.method->perturbed_blocks().empty()) {
-            PUMICE_ASSIGN(made->perturbed_kept_, math.create_latent());
-        }
+    }
+    if (options.method && !options.method->perturbed_blocks().empty()) {
+        PUMICE_ASSIGN(made->perturbed_kept_, math.create_latent());
     }
     return made;
 }
@@ -72,7 +72,7 @@ std::vector<float> GuidedDenoiser::extra_rows(std::uint32_t repeat) const {
 
 Status GuidedDenoiser::set_both() {
     const std::vector<const Conditioning*>& cond = parts_[0].pictures;
-    PUMICE_ASSIGN(both_, unet(cond[0]->tokens, options_.method ? Kind::apart : Kind::joined, controls_));
+    PUMICE_ASSIGN(both_, unet(cond[0]->tokens, apart() ? Kind::apart : Kind::joined, controls_));
     std::vector<const Conditioning*> rows = uncond_rows_;
     rows.insert(rows.end(), cond.begin(), cond.end());
     PUMICE_TRY(both_->set_context(joined(rows, &Conditioning::values)));
@@ -124,9 +124,10 @@ Status GuidedDenoiser::select() {
     }
     const double scale = std::max(options_.scale, 1.0);
     if (edits(model_.config())) {
-        if (parts_.size() > 1 || options_.method)
-            return Error{Code::unsupported, "a model that edits pictures takes one prompt, without AND, and no other "
-                                            "method of guidance"};
+        if (parts_.size() > 1 || apart())
+            return Error{Code::unsupported,
+                         "a model that edits pictures takes one prompt, without AND, no other method "
+                         "of guidance, and no sampler that has its own"};
         PUMICE_TRY(add_pass(first, scale, 1, true, true));
         PUMICE_TRY(add_pass(uncond_rows_, options_.image_scale - scale, 0, false, true));
         return add_pass(uncond_rows_, 1 - options_.image_scale, 0, false, false);
@@ -134,12 +135,12 @@ Status GuidedDenoiser::select() {
     double sum = 0;
     for (const GuidedPart& part : parts_) sum += part.weight;
     both_scale_ = scale * sum;
-    if (both_scale_ != 1 && parts_.size() == 1 && (!options_.method || sum == 1) &&
-        first[0]->tokens == uncond_rows_[0]->tokens)
+    const bool guided = options_.unconditional || both_scale_ != 1;
+    if (guided && parts_.size() == 1 && (!apart() || sum == 1) && first[0]->tokens == uncond_rows_[0]->tokens)
         return set_both();
     for (const GuidedPart& part : parts_)
         PUMICE_TRY(add_pass(part.pictures, scale * part.weight, part.weight, true, true));
-    if (both_scale_ != 1) PUMICE_TRY(add_pass(uncond_rows_, 1 - both_scale_, 1 - sum, false, true));
+    if (guided) PUMICE_TRY(add_pass(uncond_rows_, 1 - both_scale_, 1 - sum, false, true));
     return {};
 }
 
@@ -162,12 +163,12 @@ Status GuidedDenoiser::run_pass(const Pass& pass, double sigma) {
     return run(*pass.unet, sigma, 1, pass.conditional);
 }
 
-/// `denoised` is the sum of each pass's prediction times its share; the unconditional one is kept for a method.
+/// `denoised` is the sum of each pass's prediction times its share; the unconditional one is kept when wanted apart.
 Status GuidedDenoiser::denoise_passes(double sigma, double Pass::*share, const Latent& denoised) {
     bool first = true;
     for (const Pass& pass : passes_) {
         const double part = pass.*share;
-        const bool kept = !pass.conditional && options_.method;
+        const bool kept = !pass.conditional && apart();
         if (part == 0 && !kept) continue;
         PUMICE_TRY(run_pass(pass, sigma));
         if (kept) PUMICE_TRY(math_.combine(uncond_output_, {{1, output_}}));
@@ -182,26 +183,40 @@ Status GuidedDenoiser::denoise_passes(double sigma, double Pass::*share, const L
 Status GuidedDenoiser::denoise(const Latent& x, double sigma, const Latent& denoised) {
     if (!both_ && passes_.empty()) return Error{Code::internal, "denoise before set_conditioning"};
     PUMICE_TRY(math_.combine(input_, {{1, x}}));
-    if (options_.method) return denoise_by_method(x, sigma, denoised);
+    if (apart()) {
+        PUMICE_TRY(predict_apart(sigma));
+        return join(x, sigma, options_.scale, denoised);
+    }
     if (!both_) return denoise_passes(sigma, &Pass::share, denoised);
     PUMICE_TRY(run(*both_, sigma, both_scale_));
     return math_.combine(denoised, {{1, output_}});
 }
 
-/// Each prediction is copied out of the networks' output, which the next one writes to; a plugin may write to what it is
-/// given.
-Status GuidedDenoiser::denoise_by_method(const Latent& x, double sigma, const Latent& denoised) {
+Status GuidedDenoiser::denoise_uncond(const Latent& x, double sigma, double scale, const Latent& denoised,
+                                      const Latent& uncond) {
+    if (!options_.unconditional || (!both_ && passes_.empty()))
+        return Error{Code::internal, "denoise_uncond without its option, or before set_conditioning"};
+    PUMICE_TRY(math_.combine(input_, {{1, x}}));
+    PUMICE_TRY(predict_apart(sigma));
+    PUMICE_TRY(math_.combine(uncond, {{1, uncond_output_}}));
+    return join(x, sigma, options_.scale * scale, denoised);
+}
+
+/// Each prediction is copied out of the networks' output, which the next one writes to; a plugin may write to what it
+/// is given.
+Status GuidedDenoiser::predict_apart(double sigma) {
     if (perturbed_) {
         PUMICE_TRY(run(*perturbed_, sigma, 1));
         PUMICE_TRY(math_.combine(perturbed_kept_, {{1, output_}}));
     }
-    if (both_) {
-        PUMICE_TRY(run(*both_, sigma, 1));
-        PUMICE_TRY(math_.combine(cond_kept_, {{1, output_}}));
-    } else {
-        PUMICE_TRY(denoise_passes(sigma, &Pass::cond, cond_kept_));
-    }
+    if (!both_) return denoise_passes(sigma, &Pass::cond, cond_kept_);
+    PUMICE_TRY(run(*both_, sigma, 1));
+    return math_.combine(cond_kept_, {{1, output_}});
+}
+
+Status GuidedDenoiser::join(const Latent& x, double sigma, double scale, const Latent& denoised) {
     const bool guided = both_ || !passes_.back().conditional;
+    if (!options_.method) return math_.combine(denoised, {{scale, cond_kept_}, {1 - scale, uncond_output_}});
     return options_.method->run({.math = math_,
                                  .x = x,
                                  .cond = cond_kept_,
@@ -209,7 +224,7 @@ Status GuidedDenoiser::denoise_by_method(const Latent& x, double sigma, const La
                                  .perturbed = perturbed_ ? &perturbed_kept_ : nullptr,
                                  .denoised = denoised,
                                  .sigma = sigma,
-                                 .scale = options_.scale});
+                                 .scale = scale});
 }
 
 std::vector<UnetDenoiser*> GuidedDenoiser::used() const {

@@ -18,9 +18,10 @@
 namespace pumice {
 
 struct GuidanceOptions {
-    double scale = 7;                     ///< 1 or less: the unconditional prediction is not computed
-    double image_scale = 1.5;             ///< of models that edit a picture: how closely to follow it
-    Guidance* method = nullptr;           ///< joins the predictions in place of the engine's own; outlives the denoiser
+    double scale = 7;            ///< 1 or less: the unconditional prediction is not computed
+    double image_scale = 1.5;    ///< of models that edit a picture: how closely to follow it
+    bool unconditional = false;  ///< the unconditional prediction is computed whatever the scale
+    Guidance* method = nullptr;  ///< joins the predictions in place of the engine's own; outlives the denoiser
     const ControlSet* controls = nullptr;  ///< outlives the denoiser
     TimestepRounding rounding = TimestepRounding::interpolated;
     const std::atomic<bool>* cancel = nullptr;
@@ -67,6 +68,9 @@ public:
     /// model that edits: uncond + scale * (cond - pictured) + image_scale * (pictured - uncond), where pictured is told
     /// of the picture alone, and uncond of neither.
     Status denoise(const Latent& x, double sigma, const Latent& denoised);
+    /// The same with the guidance scale times `scale`, and the unconditional prediction. Only with
+    /// GuidanceOptions::unconditional.
+    Status denoise_uncond(const Latent& x, double sigma, double scale, const Latent& denoised, const Latent& uncond);
 
     bool fell_back() const;
     double flops() const;   ///< of one call
@@ -98,7 +102,11 @@ private:
     /// As set by set_conditioning, with its weights.
     Status denoise_passes(double sigma, double Pass::*share, const Latent& denoised);
     std::vector<float> extra_rows(std::uint32_t repeat) const;
-    Status denoise_by_method(const Latent& x, double sigma, const Latent& denoised);
+    /// Whether the predictions are wanted apart.
+    bool apart() const { return options_.method || options_.unconditional; }
+    /// Fills what is kept of each prediction.
+    Status predict_apart(double sigma);
+    Status join(const Latent& x, double sigma, double scale, const Latent& denoised);
     std::vector<UnetDenoiser*> used() const;
     Status run(UnetDenoiser&, double sigma, double guidance_scale, bool conditional = true);
 
@@ -108,8 +116,8 @@ private:
     GuidanceOptions options_;
     SigmaTable table_;
     Latent input_, output_;
-    Latent uncond_output_, cond_kept_, perturbed_kept_;  ///< with a method of guidance
-    Arena arena_;  ///< of all networks: they run one after the other
+    Latent uncond_output_, cond_kept_, perturbed_kept_;  ///< when apart(); the last for a method that wants it
+    Arena arena_;                                        ///< of all networks: they run one after the other
     std::map<Key, std::unique_ptr<UnetDenoiser>> unets_;
     UnetDenoiser* both_ = nullptr;  ///< in use: this one, or the passes
     double both_scale_ = 1;

@@ -252,6 +252,7 @@ Status Run::start(const Start& begin, GpuTensorMath& math, const Latent& x, doub
 Status Run::prepare(Stage& stage, const Start& begin, GpuTensorMath& math) const {
     GuidanceOptions options{.scale = double(request.guidance_scale),
                             .image_scale = double(request.picture.image_scale),
+                            .unconditional = request.sampler->unconditional(),
                             .method = request.guidance.get(),
                             .cancel = control.cancel,
                             .seamless = request.seamless};
@@ -290,7 +291,7 @@ Status Run::denoise(const Start& begin, std::vector<Stage>& stages, GpuTensorMat
     std::size_t at = 0;
     bool told = false;  // the stage's denoiser knows its conditioning
     Stopwatch step_clock;
-    const Denoise denoise = [&](const Latent& in, double sigma, const Latent& out) -> Status {
+    const auto ready = [&](double sigma) -> Status {
         if (cancelled()) return Error{Code::cancelled, "cancelled"};
         const double gone = (table.size() - 1 - table.sigma_to_t(sigma, TimestepRounding::nearest)) / table.size();
         if (at + 1 < stages.size() && gone > double(request.refiner_switch)) {
@@ -302,10 +303,22 @@ Status Run::denoise(const Start& begin, std::vector<Stage>& stages, GpuTensorMat
         PUMICE_TRY(stages[at].denoiser->set_progress(std::min(1.0, call / calls)));
         PUMICE_TRY(set_conditioning(stages[at], call++, !told));
         told = true;
+        return {};
+    };
+    const auto keep = [&](const Latent& out) { return kept ? math.blend(out, init, out, kept) : Status{}; };
+    const Denoise denoise = [&](const Latent& in, double sigma, const Latent& out) -> Status {
+        PUMICE_TRY(ready(sigma));
         PUMICE_TRY(stages[at].denoiser->denoise(in, sigma, out));
-        return kept ? math.blend(out, init, out, kept) : Status{};
+        return keep(out);
     };
     SamplerCall sampling{.math = math, .denoise = denoise, .sigmas = sigmas};
+    sampling.denoise_uncond = [&](const Latent& in, double sigma, double scale, const Latent& out,
+                                  const Latent& uncond) -> Status {
+        PUMICE_TRY(ready(sigma));
+        PUMICE_TRY(stages[at].denoiser->denoise_uncond(in, sigma, scale, out, uncond));
+        PUMICE_TRY(keep(uncond));
+        return keep(out);
+    };
     sampling.check = [&]() -> Status { return cancelled() ? Status(Error{Code::cancelled, "cancelled"}) : Status{}; };
     sampling.on_step = [&](std::uint32_t step, std::uint32_t steps) -> Status {
         result.step_seconds.push_back(step_clock.seconds());
@@ -318,7 +331,7 @@ Status Run::denoise(const Start& begin, std::vector<Stage>& stages, GpuTensorMat
     result.unet_flops = stages[at].denoiser->flops();
     if (stages[at].denoiser->fell_back())
         result.notes.push_back("the UNet overflowed fp16; its steps from there on were done in fp32");
-    return kept ? math.blend(x, init, x, kept) : Status{};
+    return keep(x);
 }
 
 /// The batch's pictures, as the network made them.

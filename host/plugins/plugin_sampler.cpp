@@ -17,10 +17,11 @@ constexpr float kGuardValue = -12345.5f;
 struct Denoising {
     const SamplerCall& call;
     Session& session;
+    bool unconditional;
 };
 
 pumice_sdk_status denoise(const pumice_sampler_call* call, pumice_tensor x, double sigma, pumice_tensor denoised) {
-    auto& [of, session] = *static_cast<Denoising*>(call->data);
+    auto& [of, session, unconditional] = *static_cast<Denoising*>(call->data);
     const Marked outside(session.marker(), false);
     const Latent *in = session.find(x), *out = session.find(denoised);
     if (!in || !out || in == out || !(sigma > 0) || !std::isfinite(sigma))
@@ -29,6 +30,25 @@ pumice_sdk_status denoise(const pumice_sampler_call* call, pumice_tensor x, doub
                   fmt::format("denoise of tensor {} at sigma {} into tensor {}", x, sigma, denoised)});
     try {
         return session.answer(of.denoise(*in, sigma, *out));
+    } catch (const std::exception& e) {
+        return session.answer(Error{Code::internal, e.what()});
+    }
+}
+
+pumice_sdk_status denoise_uncond(const pumice_sampler_call* call, pumice_tensor x, double sigma, double scale,
+                                 pumice_tensor denoised, pumice_tensor uncond) {
+    auto& [of, session, unconditional] = *static_cast<Denoising*>(call->data);
+    const Marked outside(session.marker(), false);
+    const Latent *in = session.find(x), *out = session.find(denoised), *other = session.find(uncond);
+    const bool three = in && out && other && in != out && in != other && out != other;
+    if (!unconditional || !three || !(sigma > 0) || !std::isfinite(sigma) || !(scale > 0 && scale <= 1))
+        return session.answer(Error{
+            Code::invalid_argument,
+            fmt::format("denoise_uncond of tensor {} at sigma {} with scale {} into tensors {} and "
+                        "{}{}",
+                        x, sigma, scale, denoised, uncond, unconditional ? "" : ", by a sampler without its flag")});
+    try {
+        return session.answer(of.denoise_uncond(*in, sigma, scale, *out, *other));
     } catch (const std::exception& e) {
         return session.answer(Error{Code::internal, e.what()});
     }
@@ -108,13 +128,12 @@ Status PluginSampler::run(const SamplerCall& call, const Latent& x) {
     if (!instance) return sampler_.error(std::move(instance.error()));
     const pumice_sampler_1* extension = instance->sampler();
     PUMICE_TRY(sampler_.check(extension, *instance));
-    session.begin_run({.math = &call.math,
-                       .step =
-                           [&call](std::uint32_t done, std::uint32_t all) {
-                               return call.on_step ? call.on_step(done - 1, all) : Status{};
-                           },
-                       .check = call.check});
-    Denoising denoising{call, session};
+    session.begin_run(
+        {.math = &call.math,
+         .step = [&call](std::uint32_t done,
+                         std::uint32_t all) { return call.on_step ? call.on_step(done - 1, all) : Status{}; },
+         .check = call.check});
+    Denoising denoising{call, session, unconditional()};
     const auto values = sampler_.values();
     const pumice_sampler_call request{sizeof(pumice_sampler_call),
                                       static_cast<std::uint32_t>(call.sigmas.size()),
@@ -123,7 +142,8 @@ Status PluginSampler::run(const SamplerCall& call, const Latent& x) {
                                       session.lend(x),
                                       0,
                                       &denoising,
-                                      denoise};
+                                      denoise,
+                                      denoise_uncond};
     std::string thrown;
     const pumice_sdk_status status =
         call_plugin(thrown, [&] { return extension->run(instance->plugin(), sampler_.index, &request); });

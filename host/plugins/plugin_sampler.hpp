@@ -30,6 +30,7 @@ public:
     Result<std::vector<float>> sigmas(const SigmaTable&, std::uint32_t steps) override;
     double initial_scale(std::span<const float> sigmas) const override;
     std::uint32_t calls_per_step() const override { return sampler_.method.calls_per_step; }
+    bool unconditional() const override { return (sampler_.method.flags & PUMICE_SAMPLER_UNCONDITIONAL) != 0; }
     Status run(const SamplerCall&, const Latent& x) override;
 
 private:

@@ -23,7 +23,15 @@ struct Denoising {
     Counter& counter;
     Model model;
     Sampled& sampled;
+    bool unconditional;
 };
+
+void predict(Denoising& d, const Latent& x, double sigma, const Latent& denoised) {
+    const auto from = d.math.inner().data(x), to = d.math.inner().data(denoised);
+    const double variance = kSpread * kSpread, share = variance / (variance + sigma * sigma);
+    for (std::size_t i = 0; i < from.size(); ++i)
+        to[i] = static_cast<float>(d.model == Model::point ? kPoint : kPoint + share * (double(from[i]) - kPoint));
+}
 
 pumice_sdk_status denoise(const pumice_sampler_call* call, pumice_tensor x, double sigma, pumice_tensor denoised) {
     auto& d = *static_cast<Denoising*>(call->data);
@@ -34,10 +42,25 @@ pumice_sdk_status denoise(const pumice_sampler_call* call, pumice_tensor x, doub
         return d.session.answer(
             Error{Code::invalid_argument,
                   fmt::format("denoise of tensor {} at sigma {} into tensor {}", x, sigma, denoised)});
-    const auto from = d.math.inner().data(*in), to = d.math.inner().data(*out);
-    const double variance = kSpread * kSpread, share = variance / (variance + sigma * sigma);
-    for (std::size_t i = 0; i < from.size(); ++i)
-        to[i] = static_cast<float>(d.model == Model::point ? kPoint : kPoint + share * (double(from[i]) - kPoint));
+    predict(d, *in, sigma, *out);
+    return PUMICE_SDK_OK;
+}
+
+/// The model needs no prompt: both answers are one.
+pumice_sdk_status denoise_uncond(const pumice_sampler_call* call, pumice_tensor x, double sigma, double scale,
+                                 pumice_tensor denoised, pumice_tensor uncond) {
+    auto& d = *static_cast<Denoising*>(call->data);
+    ++d.sampled.model_calls;
+    if (const Status status = d.counter.call("denoise_uncond"); !status) return d.session.answer(status);
+    const Latent *in = d.session.find(x), *out = d.session.find(denoised), *other = d.session.find(uncond);
+    const bool three = in && out && other && in != out && in != other && out != other;
+    if (!d.unconditional || !three || !(sigma > 0) || !std::isfinite(sigma) || !(scale > 0 && scale <= 1))
+        return d.session.answer(Error{
+            Code::invalid_argument,
+            fmt::format("denoise_uncond of tensor {} at sigma {} with scale {} into tensors {} and {}{}", x, sigma,
+                        scale, denoised, uncond, d.unconditional ? "" : ", by a sampler without its flag")});
+    predict(d, *in, sigma, *out);
+    predict(d, *in, sigma, *other);
     return PUMICE_SDK_OK;
 }
 
@@ -123,11 +146,12 @@ Sampled sample(const Plugin& plugin, std::uint32_t index, const SamplingOptions&
                            return Error{Code::cancelled, "cancelled"};
                        },
                        .check = [&] { return counter.call("check"); }});
-    Denoising denoising{session, math, counter, options.model, sampled};
+    const bool unconditional = (method.flags & PUMICE_SAMPLER_UNCONDITIONAL) != 0;
+    Denoising denoising{session, math, counter, options.model, sampled, unconditional};
     const auto values = plugins::values_of(method, options.params);
     const Longer<pumice_sampler_call> request(
         {sizeof(pumice_sampler_call), static_cast<std::uint32_t>(options.sigmas.size()), options.sigmas.data(),
-         values.data(), session.lend(*x), 0, &denoising, denoise},
+         values.data(), session.lend(*x), 0, &denoising, denoise, denoise_uncond},
         options.future);
     const pumice_sampler_1* extension = instance->sampler();
     sampled.status =

@@ -188,9 +188,17 @@ void lms(Sampling& s) {
     }
 }
 
-/// Liu et al., "Pseudo Numerical Methods for Diffusion Models on Manifolds", 2022 (arXiv 2202.09778), in the form of ldm:
-/// Adams and Bashforth over the time steps as if they were equally far apart, a Heun step first. The noise left at the
-/// end counts into the picture.
+/// Adams and Bashforth for equal steps of length 1: weights of the newest slopes.
+std::vector<double> adams_bashforth(std::size_t order) {
+    if (order == 1) return {1};
+    if (order == 2) return {3.0 / 2, -1.0 / 2};
+    if (order == 3) return {23.0 / 12, -16.0 / 12, 5.0 / 12};
+    return {55.0 / 24, -59.0 / 24, 37.0 / 24, -9.0 / 24};
+}
+
+/// Liu et al., "Pseudo Numerical Methods for Diffusion Models on Manifolds", 2022 (arXiv 2202.09778), in the form of
+/// ldm: Adams and Bashforth over the time steps as if they were equally far apart, a Heun step first. The noise left at
+/// the end counts into the picture.
 void plms(Sampling& s) {
     Slopes slopes(s);
     const Tensor ahead = s.tensor(), first = s.tensor();
@@ -203,19 +211,72 @@ void plms(Sampling& s) {
             slopes.add(ahead, s.sigma(1));
             s.combine(s.x(), {{1, s.x()}, {step / 2, first}, {step / 2, slopes.newest()}});
             slopes.forget_newest();
-        } else if (slopes.count() == 1) {
-            slopes.advance(s.x(), s.x(), {step});
-        } else if (slopes.count() == 2) {
-            slopes.advance(s.x(), s.x(), {step * 3 / 2, -step / 2});
-        } else if (slopes.count() == 3) {
-            slopes.advance(s.x(), s.x(), {step * 23 / 12, -step * 16 / 12, step * 5 / 12});
         } else {
-            slopes.advance(s.x(), s.x(), {step * 55 / 24, -step * 59 / 24, step * 37 / 24, -step * 9 / 24});
+            std::vector<double> weights = adams_bashforth(slopes.count());
+            for (double& weight : weights) weight *= step;
+            slopes.advance(s.x(), s.x(), weights);
         }
         if (!s.step(i)) return;
     }
     const double left = s.sigma(s.steps());
     if (left > 0) s.combine(s.x(), {{1 / std::sqrt(1 + left * left), s.x()}});
+}
+
+/// Zhang and Chen, "Fast Sampling of Diffusion Models with Exponential Integrator", 2023 (arXiv 2204.13902),
+/// section 3.4: Adams and Bashforth over sigma as if the levels were equally far apart, with lower orders first; to 0,
+/// what the model takes for the picture.
+void ipndm(Sampling& s) {
+    const auto most = static_cast<std::size_t>(s.param(0));
+    Slopes slopes(s);
+    for (std::size_t i = 0; i < s.steps(); ++i) {
+        const double step = s.sigma(i + 1) - s.sigma(i);
+        slopes.add(s.x(), s.sigma(i));
+        std::vector<double> weights = adams_bashforth(std::min(i + 1, most));
+        for (double& weight : weights) weight *= step;
+        slopes.advance(s.x(), s.x(), weights);
+        if (!s.step(i)) return;
+    }
+}
+
+/// Weights of the newest slopes for steps of the lengths h[0] (to come), h[1], … before it, as the authors of iPNDM-v
+/// published them (Zhou et al., "Fast ODE-based Sampling for Diffusion Models in Around 5 Steps", 2024, arXiv
+/// 2312.00094): for equal steps those of Adams and Bashforth, for others no polynomial's from the third order on.
+std::vector<double> ipndm_v_weights(std::size_t order, const std::array<double, kMostOrder>& h) {
+    if (order == 1) return {1};
+    const double ratio = h[0] / h[1];
+    std::vector<double> weights = {(2 + ratio) / 2, -ratio / 2};
+    if (order == 2) return weights;
+    const double bend = (1 - h[0] / (3 * (h[0] + h[1])) * (h[0] * (h[0] + h[1])) / (h[1] * (h[1] + h[2]))) / 2,
+                 back = h[1] / h[2];
+    weights[0] += bend;
+    weights[1] -= (1 + back) * bend;
+    weights.push_back(bend * back);
+    if (order == 3) return weights;
+    const double twist =
+        ((1 - h[0] / (3 * (h[0] + h[1]))) / 2 + (1 - h[0] / (2 * (h[0] + h[1]))) * h[0] / (6 * (h[0] + h[1] + h[2]))) *
+        (h[0] * (h[0] + h[1]) * (h[0] + h[1] + h[2])) / (h[1] * (h[1] + h[2]) * (h[1] + h[2] + h[3]));
+    const double further = h[1] * (h[1] + h[2]) / (h[2] * (h[2] + h[3]));
+    weights[0] += twist;
+    weights[1] -= (1 + back + further) * twist;
+    weights[2] += (back + further * (1 + h[2] / h[3])) * twist;
+    weights.push_back(-twist * further * h[1] / h[2]);
+    return weights;
+}
+
+/// iPNDM with the steps' true lengths. A step of no length ends the look back.
+void ipndm_v(Sampling& s) {
+    const auto most = static_cast<std::size_t>(s.param(0));
+    Slopes slopes(s);
+    for (std::size_t i = 0; i < s.steps(); ++i) {
+        slopes.add(s.x(), s.sigma(i));
+        const std::size_t order = distinct(s, i, most);
+        std::array<double, kMostOrder> h{};
+        for (std::size_t k = 0; k < order; ++k) h[k] = s.sigma(i + 1 - k) - s.sigma(i - k);
+        std::vector<double> weights = ipndm_v_weights(order, h);
+        for (double& weight : weights) weight *= h[0];
+        slopes.advance(s.x(), s.x(), weights);
+        if (!s.step(i)) return;
+    }
 }
 
 /// The time of the variance-preserving process of Song et al. 2021 (arXiv 2011.13456) at which the noise has level
@@ -266,11 +327,12 @@ constexpr pumice_param order(double most, double value) {
     return {sizeof(pumice_param), PUMICE_PARAM_INT, "order", "how many steps it looks back on", nullptr, 1, most, 1, value,
             nullptr, nullptr};
 }
-const pumice_param kLmsOrder = order(4, 4), kDeisOrder = order(4, 3);
+const pumice_param kLmsOrder = order(4, 4), kDeisOrder = order(4, 3), kIpndmOrder = order(4, 4);
 const char* const kSolvers[] = {"midpoint", "heun", nullptr};
 const pumice_param kSolver = {sizeof(pumice_param), PUMICE_PARAM_ENUM, "solver", "how the second order is had", nullptr, 0,
                               0, 0, 0, nullptr, kSolvers};
 const pumice_param* const kLmsParams[] = {&kLmsOrder};
+const pumice_param* const kIpndmParams[] = {&kIpndmOrder};
 const pumice_param* const kDeisParams[] = {&kDeisOrder};
 const pumice_param* const kSdeParams[] = {&kEta, &kNoise, &kSolver};
 
@@ -291,6 +353,11 @@ std::vector<SamplerMethod> multistep_methods() {
           "timesteps", 1, 0, nullptr},
          plms},
         {{kSize, 0, "deis", "DEIS", "multistep, deterministic; Zhang and Chen 2023", nullptr, 1, 1, kDeisParams}, deis},
+        {{kSize, 0, "ipndm", "IPNDM", "multistep, deterministic; Zhang and Chen 2023", nullptr, 1, 1, kIpndmParams},
+         ipndm},
+        {{kSize, 0, "ipndm_v", "IPNDM_V", "the same with the steps' true lengths; Zhou et al. 2024", nullptr, 1, 1,
+          kIpndmParams},
+         ipndm_v},
     };
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "methods.hpp"
 
@@ -151,22 +152,63 @@ std::vector<float> beta(const Scheduling& s) {
     });
 }
 
-/// Sabour, Fidler, Kreis, "Align Your Steps: Optimizing Sampling Schedules in Diffusion Models", 2024 (arXiv 2404.14507):
-/// the levels they give for ten steps, log-linear between them.
-std::vector<float> align_your_steps(const Scheduling& s) {
-    constexpr std::uint32_t kLevels = 11;
-    constexpr double kSd1[kLevels] = {14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029};
-    constexpr double kSdxl[kLevels] = {14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029};
-    const double* const levels = std::strcmp(s.call.family, "sdxl") == 0 ? kSdxl : kSd1;
-    if (s.steps() == kLevels) return falling(s, [&](std::uint32_t i) { return levels[i]; });
+/// `levels` for their own number of steps; for another, log-linear between them.
+std::vector<float> along(const Scheduling& s, std::span<const double> levels) {
+    const std::size_t count = levels.size();
+    if (s.steps() == count) return falling(s, [&](std::uint32_t i) { return levels[i]; });
     return falling(s, [&](std::uint32_t i) {
         // Counted from the lowest level, which is what a single step gets.
         const std::uint32_t from_end = s.steps() - 1 - i;
-        const double at = linspace(0, kLevels - 1, from_end, s.steps());
-        const auto below = std::min(static_cast<std::uint32_t>(at), kLevels - 2);
-        const double weight = at - below;
-        const double low = s.math.log(levels[kLevels - 1 - below]), high = s.math.log(levels[kLevels - 2 - below]);
+        const double at = linspace(0, static_cast<double>(count - 1), from_end, s.steps());
+        const auto below = std::min(static_cast<std::size_t>(at), count - 2);
+        const double weight = at - static_cast<double>(below);
+        const double low = s.math.log(levels[count - 1 - below]), high = s.math.log(levels[count - 2 - below]);
         return s.math.exp(low + weight * (high - low));
+    });
+}
+
+bool is_sdxl(const Scheduling& s) {
+    return std::strcmp(s.call.family, "sdxl") == 0;
+}
+
+/// Sabour, Fidler, Kreis, "Align Your Steps: Optimizing Sampling Schedules in Diffusion Models", 2024 (arXiv
+/// 2404.14507): the levels they give for ten steps.
+std::vector<float> align_your_steps(const Scheduling& s) {
+    constexpr double kSd1[] = {14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029};
+    constexpr double kSdxl[] = {14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029};
+    return is_sdxl(s) ? along(s, kSdxl) : along(s, kSd1);
+}
+
+/// The same curve at 32 levels and down to 0.015, as Forge has it.
+std::vector<float> align_your_steps_32(const Scheduling& s) {
+    constexpr double kSd1[] = {14.615,     11.23951352, 8.64363081, 6.64729424, 5.57250862, 4.71648546, 3.99196065,
+                               3.5195609,  3.13490466,  2.79228788, 2.48773628, 2.21663865, 1.97508351, 1.7793172,
+                               1.61475335, 1.46540953,  1.314849,   1.16642497, 1.03475547, 0.91573744, 0.80748169,
+                               0.71202361, 0.621739,    0.53065202, 0.4529096,  0.37491455, 0.27461819, 0.2011529,
+                               0.14105873, 0.06682881,  0.03166121, 0.015};
+    constexpr double kSdxl[] = {14.615,     11.1491618, 8.50522127, 6.48827151, 5.43707402, 4.60398619, 3.89854704,
+                                3.27407457, 2.74396527, 2.29968659, 1.95448514, 1.67108715, 1.42878152, 1.23181009,
+                                1.06789649, 0.92579443, 0.80290886, 0.69660121, 0.60436903, 0.52852552, 0.46773344,
+                                0.41393379, 0.36258186, 0.31008517, 0.26518925, 0.22326461, 0.17653877, 0.13959192,
+                                0.10587381, 0.05519369, 0.02877334, 0.015};
+    return is_sdxl(s) ? along(s, kSdxl) : along(s, kSd1);
+}
+
+/// Chen et al., "On the Trajectory Regularity of ODE-based Diffusion Sampling", 2024 (arXiv 2405.11326): the levels
+/// found for ten steps.
+std::vector<float> align_your_steps_gits(const Scheduling& s) {
+    constexpr double kSd1[] = {14.615, 4.617, 2.507, 1.236, 0.702, 0.402, 0.240, 0.156, 0.104, 0.094, 0.029};
+    constexpr double kSdxl[] = {14.615, 4.734, 2.567, 1.529, 0.987, 0.652, 0.418, 0.268, 0.179, 0.127, 0.029};
+    return is_sdxl(s) ? along(s, kSdxl) : along(s, kSd1);
+}
+
+/// What SDXL Turbo was distilled for (Sauer et al. 2023, arXiv 2311.17042): the model's time in equal strides, counted
+/// from 1 and rounded to whole steps, halves to the even one.
+std::vector<float> turbo(const Scheduling& s) {
+    const auto size = static_cast<float>(s.size());
+    return falling(s, [&](std::uint32_t i) {
+        const float t = std::nearbyint(static_cast<float>(s.steps() - i) * (size / static_cast<float>(s.steps())) - 1);
+        return s.sigma(static_cast<std::uint32_t>(std::clamp(t, 0.0f, size - 1)));
     });
 }
 
@@ -250,7 +292,17 @@ std::vector<ScheduleMethod> schedule_methods() {
         {{kSize, 0, "align_your_steps", "Align Your Steps", "levels optimized for few steps; Sabour et al. 2024", 0, 0,
           nullptr},
          align_your_steps},
-        {{kSize, 0, "kl_optimal", "KL Optimal", "evenly in the arc tangent of sigma; Sabour et al. 2024", 0, 0, nullptr},
+        {{kSize, 0, "align_your_steps_32", "Align Your Steps 32", "the same curve, to a lower last level", 0, 0,
+          nullptr},
+         align_your_steps_32},
+        {{kSize, 0, "align_your_steps_gits", "Align Your Steps GITS", "levels for few steps; Chen et al. 2024", 0, 0,
+          nullptr},
+         align_your_steps_gits},
+        {{kSize, 0, "turbo", "Turbo", "for Turbo models: equal strides that end at the model's first step", 0, 0,
+          nullptr},
+         turbo},
+        {{kSize, 0, "kl_optimal", "KL Optimal", "evenly in the arc tangent of sigma; Sabour et al. 2024", 0, 0,
+          nullptr},
          kl_optimal},
         {{kSize, PUMICE_SCHEDULE_INTERNAL, "unipc_times", "UniPC", "what UniPC walks over", 1, 0, kUnipcParams},
          unipc_times},

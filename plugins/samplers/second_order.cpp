@@ -28,6 +28,41 @@ void heun(Sampling& s) {
     }
 }
 
+/// Heun++2: the mean of the slopes here and at the next two levels (one before the end), weighted by their noise levels
+/// over the first one's; an Euler step to the last. In the form of Forge, after the web UI extension that it comes
+/// from.
+void heunpp2(Sampling& s) {
+    Churn churn(s);
+    const Tensor denoised = s.tensor(), x2 = s.tensor(), denoised2 = s.tensor(), x3 = s.tensor(),
+                 denoised3 = s.tensor();
+    const std::size_t last = s.steps();
+    for (std::size_t i = 0; i < last; ++i) {
+        const double sigma = churn.raise(s.sigma(i)), next = s.sigma(i + 1), step = next - sigma;
+        s.denoise(s.x(), sigma, denoised);
+        if (next == s.sigma(last)) {
+            euler_step(s, s.x(), denoised, sigma, next);
+        } else {
+            const double after = s.sigma(i + 2), ratio = next / sigma;
+            const bool third = after != s.sigma(last);
+            s.combine(x2, {{ratio, s.x()}, {1 - ratio, denoised}});
+            s.denoise(x2, next, denoised2);
+            const double whole = (third ? 3 : 2) * s.sigma(0), w2 = next / whole, w3 = third ? after / whole : 0;
+            const double of_first = step * (1 - w2 - w3) / sigma, of_second = step * w2 / next;
+            if (third) {
+                s.combine(x3, {{after / next, x2}, {1 - after / next, denoised2}});
+                s.denoise(x3, after, denoised3);
+                const double of_third = step * w3 / after;
+                s.combine(x2, {{of_second, x2}, {-of_second, denoised2}, {of_third, x3}, {-of_third, denoised3}});
+                s.combine(s.x(), {{1 + of_first, s.x()}, {-of_first, denoised}, {1, x2}});
+            } else {
+                s.combine(s.x(),
+                          {{1 + of_first, s.x()}, {-of_first, denoised}, {of_second, x2}, {-of_second, denoised2}});
+            }
+        }
+        if (!s.step(i)) return;
+    }
+}
+
 /// The midpoint method over log sigma: Lu et al., "DPM-Solver: A Fast ODE Solver for Diffusion Probabilistic Model
 /// Sampling in Around 10 Steps", 2022 (arXiv 2206.00927), in the form of k-diffusion.
 void midpoint_step(Sampling& s, const Tensor& denoised, const Tensor& x2, const Tensor& denoised2, double sigma,
@@ -223,7 +258,11 @@ std::vector<SamplerMethod> second_order_methods() {
     constexpr std::uint32_t kSize = sizeof(pumice_sampler_descriptor);
     constexpr std::uint32_t kDiscard = PUMICE_SAMPLER_DISCARD_PENULTIMATE;
     return {
-        {{kSize, 0, "heun", "Heun", "second order, deterministic; Karras et al. 2022", nullptr, 2, 4, kChurnParams}, heun},
+        {{kSize, 0, "heun", "Heun", "second order, deterministic; Karras et al. 2022", nullptr, 2, 4, kChurnParams},
+         heun},
+        {{kSize, 0, "heunpp2", "HeunPP2", "second and third order, three calls a step, deterministic", nullptr, 3, 4,
+          kChurnParams},
+         heunpp2},
         {{kSize, kDiscard, "dpm2", "DPM2", "second order, deterministic; Lu et al. 2022", nullptr, 2, 4, kChurnParams},
          dpm2},
         {{kSize, kDiscard, "dpm2_a", "DPM2 a", "second order, fresh noise in every step", nullptr, 2, 2, kAncestralParams},

@@ -73,20 +73,32 @@ struct Tiny {
         Guidance* method = nullptr;
         std::uint32_t side = 8, pictures = 2;
     };
+    /// What denoise_uncond gives, where `apart` is its factor; and what denoise gives, where it is 0.
+    struct Answers {
+        std::vector<float> denoised, uncond;
+    };
     std::vector<float> step(std::vector<Control> controls, const Step& s) {
+        return answers(std::move(controls), s, 0).denoised;
+    }
+    Answers answers(std::vector<Control> controls, const Step& s, double apart) {
         const Shape shape{s.pictures, s.side, s.side, 4};
         const auto math = ok(GpuTensorMath::create(gpu().device, *kernels, shape, Precision::fp32,
                                                    [](std::span<float>) { return Status{}; }));
         const auto set = ok(ControlSet::create(*model, std::move(controls), shape));
-        const auto denoiser = ok(GuidedDenoiser::create(*model, *math, shape,
-                                                        {.scale = s.scale, .method = s.method, .controls = set.get()}));
+        const auto denoiser = ok(GuidedDenoiser::create(
+            *model, *math, shape,
+            {.scale = s.scale, .unconditional = apart > 0, .method = s.method, .controls = set.get()}));
         const std::vector<const Conditioning*> conds(s.pictures, &cond), unconds(s.pictures, &uncond);
         ok(denoiser->set_progress(s.progress));
         ok(denoiser->set_conditioning(conds, unconds));
-        const Latent x = ok(math->create_latent()), denoised = ok(math->create_latent());
+        const Latent x = ok(math->create_latent()), denoised = ok(math->create_latent()),
+                     other = ok(math->create_latent());
         ok(math->upload(x, numbers(shape.elements(), 4)));
-        ok(denoiser->denoise(x, 2, denoised));
-        return ok(math->download(denoised));
+        if (apart > 0)
+            ok(denoiser->denoise_uncond(x, 2, apart, denoised, other));
+        else
+            ok(denoiser->denoise(x, 2, denoised));
+        return {ok(math->download(denoised)), apart > 0 ? ok(math->download(other)) : std::vector<float>{}};
     }
 };
 
@@ -224,6 +236,32 @@ TEST_CASE("control modes: soft weights, and the conditional prediction alone") {
         expected[i] = static_cast<float>(uncond + scale * (double(cond_prompt[i]) - uncond));
     }
     CHECK(difference(t.step(list(t.control(1, ControlMode::control)), {.scale = scale}), expected) < 1e-3);
+}
+
+TEST_CASE("the prediction without the prompt comes too, whatever the scale") {
+    Tiny t;
+    for (const std::uint32_t tokens : {77u, 154u}) {  // one evaluation, or one for each prompt
+        t.uncond = {tokens, 16, numbers(tokens * 16, 5)};
+        const auto plain = t.step({}, {.scale = 5}), cond = t.step({}, {.scale = 1});
+        std::vector<float> uncond(plain.size()), weak(plain.size());
+        for (std::size_t i = 0; i < plain.size(); ++i) {
+            const double without = (double(plain[i]) - 5 * double(cond[i])) / (1 - 5);
+            uncond[i] = static_cast<float>(without);
+            weak[i] = static_cast<float>(without + 0.4 * (double(cond[i]) - without));
+        }
+        CHECK(difference(cond, uncond) > 0.1);
+        for (const auto& [scale, factor] : {std::pair{5.0, 0.08}, {1.0, 0.4}, {0.5, 0.8}}) {
+            INFO(tokens << " " << scale);
+            const auto got = t.answers({}, {.scale = scale}, factor);
+            CHECK(difference(got.denoised, weak) < 1e-3);
+            CHECK(difference(got.uncond, uncond) < 1e-3);
+        }
+        // A method of guidance is given the weaker scale.
+        Plain method;
+        const auto joined = t.answers({}, {.scale = 5, .method = &method}, 0.08);
+        CHECK(difference(joined.denoised, weak) < 1e-3);
+        CHECK(difference(joined.uncond, uncond) < 1e-3);
+    }
 }
 
 TEST_CASE("a ControlNet in any layout is the same network; what is none says so") {

@@ -48,9 +48,15 @@ inline Status run_plainly(Sampler& sampler, const std::vector<float>& sigmas,
         std::fill(math.data(denoised).begin(), math.data(denoised).end(), 0.0f);
         return Status{};
     };
+    const DenoiseUncond both = [&](const Latent& x, double sigma, double, const Latent& denoised,
+                                   const Latent& uncond) -> Status {
+        PUMICE_TRY(zero(x, sigma, denoised));
+        return zero(x, sigma, uncond);
+    };
     PUMICE_ASSIGN(const Latent x, math.create_latent());
     std::fill(math.data(x).begin(), math.data(x).end(), 1.0f);
-    const Status status = sampler.run({.math = math, .denoise = zero, .sigmas = sigmas, .on_step = std::move(on_step)}, x);
+    const Status status = sampler.run(
+        {.math = math, .denoise = zero, .sigmas = sigmas, .on_step = std::move(on_step), .denoise_uncond = both}, x);
     CHECK(math.in_use() == 1);  // whatever happened, the sampler's tensors are gone
     return status;
 }

@@ -21,7 +21,15 @@ TEST_CASE("samplers walk as the reference does") {
             checker(math.data(x), sigma);
             return Status{};
         };
+        // The model knows no prompt.
+        const DenoiseUncond denoise_uncond = [&](const Latent& x, double sigma, double scale, const Latent& denoised,
+                                                 const Latent& uncond) {
+            CHECK(scale == 1 / 12.5);
+            analytic_model(math.data(x), sigma, math.data(uncond));
+            return denoise(x, sigma, denoised);
+        };
         const auto sampler = make_sampler(*registry, c.sampler, c.params);
+        CHECK(sampler->unconditional() == (c.sampler == "ddim_cfgpp"));
         std::vector<float> sigmas = case_sigmas(c);
         if (sigmas.empty()) {
             const auto own = sampler->sigmas(SigmaTable::scaled_linear(), 8);
@@ -33,12 +41,16 @@ TEST_CASE("samplers walk as the reference does") {
         for (std::size_t i = 0; i < expected.data.size(); ++i)
             math.data(*x)[i] = static_cast<float>(sampler->initial_scale(sigmas) * double(start.data[i]));
         std::vector<std::uint32_t> steps;
-        const SamplerCall call{.math = math, .denoise = denoise, .sigmas = sigmas,
-                               .on_step = [&steps](std::uint32_t step, std::uint32_t all) {
-                                   CHECK(step < all);
-                                   steps.push_back(step);
-                                   return Status{};
-                               }};
+        const SamplerCall call{.math = math,
+                               .denoise = denoise,
+                               .sigmas = sigmas,
+                               .on_step =
+                                   [&steps](std::uint32_t step, std::uint32_t all) {
+                                       CHECK(step < all);
+                                       steps.push_back(step);
+                                       return Status{};
+                                   },
+                               .denoise_uncond = denoise_uncond};
         const Status status = sampler->run(call, *x);
         INFO((status ? "" : status.error().message));
         REQUIRE(status);
@@ -56,8 +68,8 @@ TEST_CASE("samplers walk as the reference does") {
 TEST_CASE("every sampler takes every schedule, and ends where it is told to") {
     const auto registry = make_registry(builtin_options());
     const SigmaTable table = SigmaTable::scaled_linear();
-    REQUIRE(registry->sampler_names().size() == 19);
-    REQUIRE(registry->schedule_names().size() == 11);
+    REQUIRE(registry->sampler_names().size() == 23);
+    REQUIRE(registry->schedule_names().size() == 14);
     for (const std::string& name : registry->sampler_names()) {
         for (const std::string& schedule : registry->schedule_names()) {
             INFO(name << " " << schedule);
@@ -94,7 +106,9 @@ TEST_CASE("schedules are the reference's, and fall at any number of steps") {
     constexpr double kRelative = 1e-5;
     for (const std::string& name : registry->schedule_names()) {
         for (const std::uint32_t steps : {1u, 5u, 10u, 20u, 30u}) {
-            const std::string file = name == "ddim_uniform" ? "ddim" : name;
+            const std::string file = name == "ddim_uniform"            ? "ddim"
+                                     : name == "align_your_steps_gits" ? "align_your_steps_GITS"
+                                                                       : name;
             INFO(name << " " << steps);
             const auto sigmas = registry->make_sigmas(name, {}, table, steps);
             REQUIRE(sigmas);
@@ -117,11 +131,16 @@ TEST_CASE("schedules are the reference's, and fall at any number of steps") {
         REQUIRE(sigmas);
         CHECK(worst_error(*sigmas, golden("schedule/karras_rho" + rho + "_12").data, 1e-9, kRelative) <= 1);
     }
-    for (const std::uint32_t steps : {5u, 20u}) {
-        const auto sigmas = sdxl->make_sigmas("align_your_steps", {}, table, steps);
-        REQUIRE(sigmas);
-        CHECK(worst_error(*sigmas, golden("schedule/align_your_steps_sdxl_" + std::to_string(steps)).data, 1e-9,
-                          kRelative) <= 1);
+    for (const auto& [name, file] : {std::pair<std::string, std::string>{"align_your_steps", "align_your_steps"},
+                                     {"align_your_steps_32", "align_your_steps_32"},
+                                     {"align_your_steps_gits", "align_your_steps_GITS"}}) {
+        INFO(name);
+        for (const std::uint32_t steps : {5u, 20u}) {
+            const auto sigmas = sdxl->make_sigmas(name, {}, table, steps);
+            REQUIRE(sigmas);
+            CHECK(worst_error(*sigmas, golden("schedule/" + file + "_sdxl_" + std::to_string(steps)).data, 1e-9,
+                              kRelative) <= 1);
+        }
     }
 }
 

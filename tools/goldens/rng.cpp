@@ -31,6 +31,19 @@ Status first_draw(Suite& suite, const std::string& file, RngKind kind, std::uint
     return {};
 }
 
+/// u32_torch_SEED: every second word of the generator, which is the one that a random integer below 2^32 keeps.
+Status words(Suite& suite, const std::string& file, std::uint64_t seed, const std::string& name) {
+    PUMICE_ASSIGN(const auto expected, read_npy<std::int64_t>(suite.path("rng/" + file)));
+    Mt19937 twister(static_cast<std::uint32_t>(seed));
+    bool same = !expected.data.empty();
+    for (const std::int64_t word : expected.data) {
+        twister.next();
+        same = twister.next() == static_cast<std::uint64_t>(word) && same;
+    }
+    suite.exact(name, same, std::to_string(expected.data.size()));
+    return {};
+}
+
 /// seq_KIND_SEED_0, _1, …: draws of one generator.
 Status sequence(Suite& suite, const std::string& stem, RngKind kind, std::uint64_t seed) {
     NoiseSource source(kind, seed);
@@ -122,7 +135,8 @@ Status brownian(Suite& suite, const std::string& name) {
 
 void rng_cases(Suite& suite) {
     const std::regex first("(torch|philox)_(\\d+)_[0-9x]+\\.npy"), seq("(seq_(torch|philox)_(\\d+)_)0\\.npy"),
-        rand("rand_torch_(\\d+)\\.npy"), path("brownian_\\d+\\.npy"), batch("image_(CPU|NV)_(plain|subseed|ensd|resize|resize_up)\\.npy");
+        rand("rand_torch_(\\d+)\\.npy"), raw("u32_torch_(\\d+)\\.npy"), path("brownian_\\d+\\.npy"),
+        batch("image_(CPU|NV)_(plain|subseed|ensd|resize|resize_up)\\.npy");
     for (const std::string& file : suite.files("rng")) {
         const std::string name = "rng/" + file.substr(0, file.size() - 4);
         const auto kind = [](const std::string& text) { return text == "torch" ? RngKind::torch_cpu : RngKind::philox; };
@@ -136,6 +150,8 @@ void rng_cases(Suite& suite) {
             suite.run(name, [&] { return brownian(suite, name); });
         } else if (std::regex_match(file, m, rand)) {
             if (suite.wanted(name)) suite.run(name, [&] { return uniform(suite, file, std::stoull(m[1]), name); });
+        } else if (std::regex_match(file, m, raw)) {
+            if (suite.wanted(name)) suite.run(name, [&] { return words(suite, file, std::stoull(m[1]), name); });
         } else if (std::regex_match(file, m, batch)) {
             if (suite.wanted(name)) suite.run(name, [&] { return image(suite, file, name); });
         }

@@ -16,9 +16,6 @@ constexpr Tolerance kAdaptive{1e-3, 0};
 
 /// Which sampler a stored run is of: the longest name that it begins with. "" for none.
 std::string sampler_of(const std::string& run, const std::vector<std::string>& names) {
-    if (run == "ddim_cfgpp") return {};  // another method
-    // Between its model's time steps the reference takes alpha for linear in its logarithm, this engine sigma.
-    if (run == "unipc_order2_logsnr") return {};
     std::string longest;
     for (const std::string& name : names)
         if ((run == name || run.starts_with(name + "_")) && name.size() > longest.size()) longest = name;
@@ -32,7 +29,31 @@ std::vector<std::string> params_of(const std::string& run, const nlohmann::json&
         params.push_back(name == "solver_type" ? "sampler.solver=" + value.get<std::string>()
                                                : "sampler." + name + "=" + value.dump());
     if (run == "unipc_bh2") params.emplace_back("sampler.variant=bh2");
+    if (run == "unipc_order2_logsnr") {
+        params.emplace_back("sampler.order=2");
+        params.emplace_back("schedule.skip=log_snr");
+    }
     return params;
+}
+
+/// The time step, from 0, at which the noise has level sigma, the logarithm of alpha = 1 / sqrt(1 + sigma^2) being
+/// linear between time steps: how the reference's UniPC tells its model the time.
+double time_of(const SigmaTable& table, double sigma) {
+    const auto log_alpha = [](double s) { return -0.5 * std::log1p(s * s); };
+    const std::span<const float> sigmas = table.sigmas();
+    const auto above = std::lower_bound(sigmas.begin(), sigmas.end(), static_cast<float>(sigma));
+    if (above == sigmas.begin()) return 0;
+    if (above == sigmas.end()) return static_cast<double>(sigmas.size() - 1);
+    const double low = log_alpha(double(above[-1])), high = log_alpha(double(*above));
+    return static_cast<double>(above - sigmas.begin()) - (log_alpha(sigma) - high) / (low - high);
+}
+
+/// What the stored model takes for the picture in x. It was asked for the noise at a time step, scaled to variance 1:
+/// between the table's levels the level it reckons with is not quite the sampler's.
+float stored_model(double x, double sigma, double models) {
+    const double scaled = x / std::sqrt(1 + sigma * sigma) * std::sqrt(1 + models * models);
+    const double picture = scaled / (1 + models * models) + 0.1 * std::tanh(scaled);
+    return static_cast<float>(x - sigma * (scaled - picture) / models);
 }
 
 Shape latent_shape(const Npy<float>& nchw) {
@@ -73,18 +94,27 @@ Status run_case(Suite& suite, const std::string& name, const std::string& method
                   GpuTensorMath::create(device, *kernels, latent_shape(start), precision, replay, replay_path));
 
     // denoised = x / (1 + sigma^2) + 0.1 tanh(x), on the host: the sampler's own arithmetic is what is tested.
+    const SigmaTable table = SigmaTable::scaled_linear();
+    const bool times = settings["schedule"] == "timesteps";
     std::uint32_t calls = 0;
     const Denoise denoise = [&](const Latent& x, double sigma, const Latent& out) -> Status {
         ++calls;
         PUMICE_ASSIGN(auto values, math->download(x));
-        for (float& v : values)
-            v = static_cast<float>(double(v) / (1 + sigma * sigma) + 0.1 * std::tanh(double(v)));
+        const double models = times ? table.t_to_sigma(time_of(table, sigma)) : sigma;
+        for (float& v : values) v = stored_model(double(v), sigma, models);
         return math->upload(out, values);
+    };
+    // There is no prompt: both answers are one.
+    const DenoiseUncond denoise_uncond = [&](const Latent& x, double sigma, double, const Latent& out,
+                                             const Latent& uncond) -> Status {
+        PUMICE_TRY(denoise(x, sigma, out));
+        return math->combine(uncond, {{1, out}});
     };
     PUMICE_ASSIGN(const Latent x, math->create_latent());
     PUMICE_TRY(math->upload(x, start.data));
     PUMICE_TRY(math->combine(x, {{sampler->initial_scale(sigmas), x}}));
-    PUMICE_TRY(sampler->run({.math = *math, .denoise = denoise, .sigmas = sigmas}, x));
+    PUMICE_TRY(
+        sampler->run({.math = *math, .denoise = denoise, .sigmas = sigmas, .denoise_uncond = denoise_uncond}, x));
     PUMICE_ASSIGN(const auto got, math->download(x));
     suite.compare(file, got, expected.data, method == "dpm_adaptive" ? kAdaptive : kTrajectory);
     suite.exact(file + ".model_calls", calls == settings["model_calls"].get<std::uint32_t>(), std::to_string(calls));

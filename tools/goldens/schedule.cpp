@@ -31,8 +31,9 @@ Status made_cases(Suite& suite, const SigmaTable& table) {
     PUMICE_ASSIGN(const auto sdxl, suite.plugins("sdxl"));
     // Names that the web UI has for what has another here.
     const std::map<std::string, std::string> same = {{"uniform", "normal"},
-                                                     {"align_your_steps_11", "align_your_steps"}};
-    const std::regex scheduled("([a-z_]+?(?:_11)?)(_sdxl)?_(\\d+)\\.npy"), rho("karras_rho(\\d+)_(\\d+)\\.npy"),
+                                                     {"align_your_steps_11", "align_your_steps"},
+                                                     {"align_your_steps_GITS", "align_your_steps_gits"}};
+    const std::regex scheduled("([a-zA-Z_]+?(?:_11|_32)?)(_sdxl)?_(\\d+)\\.npy"), rho("karras_rho(\\d+)_(\\d+)\\.npy"),
         ddim("ddim_timesteps_(\\d+)\\.npy");
     const auto& names = plugins->schedule_names();
     for (const std::string& file : suite.files("schedule")) {
@@ -86,6 +87,10 @@ void schedule_cases(Suite& suite) {
     });
     check("schedule/sigmas_table", [&] {
         return compare_file(suite, "schedule/sigmas_table", {table.sigmas().begin(), table.sigmas().end()});
+    });
+    check("schedule/sigmas_table_forge", [&] {
+        const SigmaTable forge = SigmaTable::scaled_linear(0.00085, 0.012, 1000, TableRounding::sigmas);
+        return compare_file(suite, "schedule/sigmas_table_forge", {forge.sigmas().begin(), forge.sigmas().end()});
     });
     check("schedule/sigmas_table_zsnr", [&] {
         const SigmaTable zero = SigmaTable::zero_terminal_snr();

@@ -259,6 +259,11 @@ public:
     void denoise(const Tensor& x, double sigma, const Tensor& denoised) {
         take([&] { return call_.denoise(&call_, x.handle(), sigma, denoised.handle()); });
     }
+    /// For samplers with PUMICE_SAMPLER_UNCONDITIONAL.
+    void denoise_uncond(const Tensor& x, double sigma, double scale, const Tensor& denoised, const Tensor& uncond) {
+        take(
+            [&] { return call_.denoise_uncond(&call_, x.handle(), sigma, scale, denoised.handle(), uncond.handle()); });
+    }
     void noise(const Tensor& out) {
         take([&] { return host_.tensor->noise(host_.host, out.handle()); });
     }

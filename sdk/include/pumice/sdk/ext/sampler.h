@@ -20,6 +20,8 @@ extern "C" {
 #define PUMICE_SAMPLER_VARIANCE_PRESERVING 1u
 /* Walks better without the last level above 0: the host makes sigmas for one step more and leaves out that one. */
 #define PUMICE_SAMPLER_DISCARD_PENULTIMATE 2u
+/* Calls denoise_uncond: the host has the model answer without the prompt too, however weak the guidance. */
+#define PUMICE_SAMPLER_UNCONDITIONAL 4u
 
 /* Constant, the plugin's, until its instance is destroyed; the same from every instance. */
 typedef struct pumice_sampler_descriptor {
@@ -49,6 +51,11 @@ typedef struct pumice_sampler_call {
      * run at once. */
     pumice_sdk_status (*denoise)(const struct pumice_sampler_call* call, pumice_tensor x, double sigma,
                                  pumice_tensor denoised);
+    /* The same under guidance `scale` times (above 0, at most 1) as strong as the user wants it, and to `uncond` what
+     * the model takes to be the picture when it is not told the prompt. x, `denoised` and `uncond` are three tensors.
+     * For samplers with PUMICE_SAMPLER_UNCONDITIONAL; another's call is an invalid argument. */
+    pumice_sdk_status (*denoise_uncond)(const struct pumice_sampler_call* call, pumice_tensor x, double sigma,
+                                        double scale, pumice_tensor denoised, pumice_tensor uncond);
 } pumice_sampler_call;
 
 typedef struct pumice_sampler_1 {
