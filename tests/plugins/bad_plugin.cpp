@@ -93,7 +93,8 @@ pumice_sdk_status run_sampler(pumice_plugin* plugin, uint32_t, const pumice_samp
         double ratio = static_cast<double>(call->sigmas[i + 1]) / sigma;
         if (fault("overshoot")) ratio -= 0.2;
         if (fault("remember")) ratio += 1e-6 * runs;
-        status = call->denoise(call, call->x, sigma, denoised);
+        status = fault("uncond_unasked") ? call->denoise_uncond(call, call->x, sigma, 0.5, denoised, 78)
+                                         : call->denoise(call, call->x, sigma, denoised);
         const pumice_tensor_term terms[] = {{ratio, call->x, 0},
                                             {1 - ratio, fault("wrong_handle") ? 77u : denoised, 0}};
         if (status == PUMICE_SDK_OK) status = tensor->combine(host, call->x, terms, 2);

@@ -113,7 +113,8 @@ TEST_CASE("a broken plugin is listed with the reason, left out, and the host liv
 }
 
 TEST_CASE("an error of a plugin while it runs ends that run, with its name, and the engine goes on") {
-    Folder folder({"none", "throw_in_step", "fail_in_step", "wrong_handle", "swallow", "leak", "write_past", "rise"});
+    Folder folder({"none", "throw_in_step", "fail_in_step", "wrong_handle", "uncond_unasked", "swallow", "leak", "write_past",
+                   "rise"});
     const auto registry = make_registry(folder.options());
     const std::vector<float> sigmas{4, 3, 2, 1, 0};
     const auto error_of = [&](const std::string& fault) {
@@ -129,6 +130,8 @@ TEST_CASE("an error of a plugin while it runs ends that run, with its name, and 
           "plugin test.fail_in_step-00: sampler test_fail_in_step: the second step is too much");
     CHECK(error_of("wrong_handle").message ==
           "plugin test.wrong_handle-00: pumice.tensor/1: there is no tensor 77");
+    CHECK(error_of("uncond_unasked").message.find("into tensors 2 and 78, by a sampler without its flag") !=
+          std::string::npos);
     // What the host refused cannot be kept from it.
     const auto swallow = make_sampler(*registry, "test_swallow");
     const Status cancelled = run_plainly(*swallow, sigmas, [](std::uint32_t, std::uint32_t) -> Status {
