@@ -107,8 +107,11 @@ TensorId unet(Graph& g, WeightSet& weights, const UnetInputs& in, std::uint32_t 
         return b.block(name, x, up);
     };
     const auto with_residuals = [&](const std::string& name, TensorId x, bool to_output) {
-        for (const UnetResidual& r : in.residuals)
-            if (r.block == name && r.to_output == to_output) x = ops::add_by(g, x, r.tensor, r.params, r.index);
+        for (const UnetResidual& r : in.residuals) {
+            if (r.block != name || r.to_output != to_output) continue;
+            g.set_scope(r.from + ": " + name);
+            x = ops::add_by(g, x, r.tensor, r.params, r.index);
+        }
         return x;
     };
 

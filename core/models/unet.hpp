@@ -15,6 +15,7 @@ namespace pumice {
 /// What a control network adds to the UNet after a block; the shape of the block's output, or one picture for all of the
 /// batch. Picture i of the batch gets it times params[index + i].
 struct UnetResidual {
+    std::string from;   ///< who adds it, for messages
     std::string block;  ///< "input_blocks.4", "middle_block"
     /// Added to the block's output itself (T2I-Adapter), or only to the skip it becomes (ControlNet). The middle block has
     /// no skip: there both are one.

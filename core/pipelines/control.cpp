@@ -118,8 +118,8 @@ std::vector<UnetResidual> ControlSet::append(Graph& g, Mask mask, const ControlS
             g.fail({Code::internal, fmt::format("{} residuals of one control network", residuals.size())});
         if (g.error()) return {};
         for (ControlResidual& r : residuals) {
-            all.push_back(
-                {std::move(r.block), r.to_output, r.tensor, params, static_cast<std::uint32_t>(uses.size()) * batch});
+            all.push_back({entries_[i].control.network->name(), std::move(r.block), r.to_output, r.tensor, params,
+                           static_cast<std::uint32_t>(uses.size()) * batch});
             uses.push_back({i, r.soft_weight});
         }
         if (Status flushed = entries_[i].control.network->flush(); !flushed) g.fail(std::move(flushed.error()));

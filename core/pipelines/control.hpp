@@ -33,6 +33,8 @@ struct ControlStep {
 class ControlNetwork {
 public:
     virtual ~ControlNetwork() = default;
+    /// For messages: which one it is, and whose.
+    virtual std::string name() const = 0;
     /// Appends what is computed once a picture, from {1, 8h, 8w, 4} in the activation type: RGB from 0 to 1.
     virtual std::vector<TensorId> prepare(Graph&, TensorId picture) = 0;
     virtual std::vector<ControlResidual> step(Graph&, const ControlStep&) = 0;

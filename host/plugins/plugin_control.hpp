@@ -24,6 +24,7 @@ public:
     static Result<std::shared_ptr<ControlNetwork>> open(PluginMethod, const ControlModel&, const DeviceServices&,
                                                         const std::filesystem::path& marker_folder, Log);
 
+    std::string name() const override { return "plugin " + method_.id + ": control " + method_.method.name; }
     std::vector<TensorId> prepare(Graph&, TensorId picture) override;
     std::vector<ControlResidual> step(Graph&, const ControlStep&) override;
     Status flush() override { return session_.device()->flush_weights(); }

@@ -79,7 +79,8 @@ Status run_case(const Case& c) {
         const TensorId params = network.input({1, 1, 1, static_cast<std::uint32_t>(weights.size())}, weights);
         std::vector<UnetResidual> added;
         for (const ControlResidual& r : residuals)
-            added.push_back({r.block, r.to_output, r.tensor, params, static_cast<std::uint32_t>(added.size())});
+            added.push_back(
+                {control->name(), r.block, r.to_output, r.tensor, params, static_cast<std::uint32_t>(added.size())});
         inputs.residuals = added;
         pictures[variant.file] = unet(g, c.model.unet_weights(), inputs, c.model.config().unet.heads);
         outputs.push_back(pictures[variant.file]);
