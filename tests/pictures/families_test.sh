@@ -67,6 +67,28 @@ picture refined -m xl.safetensors --refiner refiner.safetensors --refiner-switch
 same xl refined && fail "the refiner does nothing"
 picture scored -m xl.safetensors --refiner refiner.safetensors --refiner-switch 0.3 --aesthetic-score 1
 same scored refined && fail "--aesthetic-score does nothing"
+# As folders of diffusers and back, all of them give the same bytes.
+same_as_folder() {
+  file=$1
+  shift
+  [ -d "$file-folder" ] || "$pumice" convert "$file.safetensors" -o "$file-folder" -q >/dev/null || fail "$file as a folder"
+  picture "$file-file" "$@" --precision exact -m "$file.safetensors"
+  picture "$file-there" "$@" --precision exact -m "$file-folder"
+  same "$file-file" "$file-there" || fail "$file: the folder gives another picture"
+}
+same_as_folder inpainting
+same_as_folder edit --init-image plain.png
+same_as_folder sd2
+same_as_folder xl
+"$pumice" convert refiner.safetensors -o refiner-folder -q >/dev/null
+picture refined-there -m xl-folder --refiner refiner-folder --refiner-switch 0.3
+same refined refined-there || fail "the refiner's folder gives another picture"
+for file in xl refiner sd2; do
+  "$pumice" convert "$file-folder" -o "$file-back.safetensors" -q >/dev/null
+  "$pumice" models inspect "$file-back.safetensors" >"$file-back.txt"
+done
+picture refined-back -m xl-back.safetensors --refiner refiner-back.safetensors --refiner-switch 0.3
+same refined refined-back || fail "what comes back from folders gives another picture"
 # Distilled models: few steps, and without guidance the network runs for one prompt, not for two.
 flops() {
   "$pumice" generate -q --json -p "a boat" -W 64 -H 64 --steps 1 --seed 1 --schedule sgm_uniform -m xl.safetensors \
