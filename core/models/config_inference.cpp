@@ -253,7 +253,8 @@ Result<TextConfig> Inference::bert(const std::string& prefix) {
     text.layout = TextLayout::bert;
     const std::string words = prefix + "embeddings.word_embeddings.weight";
     const std::string positions = prefix + "embeddings.position_embeddings.weight";
-    const std::string inner = prefix + "encoder.layer.0.intermediate.dense.", out = prefix + "encoder.layer.0.output.dense.";
+    const std::string inner = prefix + "encoder.layer.0.intermediate.dense.",
+                      out = prefix + "encoder.layer.0.output.dense.";
     PUMICE_ASSIGN(text.vocabulary, size({{words, 0}}));
     PUMICE_ASSIGN(text.positions, size({{positions, 0}}));
     PUMICE_ASSIGN(text.width, size({{words, 1},
@@ -283,7 +284,8 @@ Result<TextConfig> Inference::text(const TextConfig& form) {
     const std::string tokens = name("embeddings.token_embedding.weight", "token_embedding.weight");
     const std::string positions = name("embeddings.position_embedding.weight", "positional_embedding");
     const std::string layer = name("encoder.layers.0.", "transformer.resblocks.0.");
-    const std::string fc1 = layer + (open ? "mlp.c_fc." : "mlp.fc1."), fc2 = layer + (open ? "mlp.c_proj." : "mlp.fc2.");
+    const std::string fc1 = layer + (open ? "mlp.c_fc." : "mlp.fc1."),
+                      fc2 = layer + (open ? "mlp.c_proj." : "mlp.fc2.");
     PUMICE_ASSIGN(text.vocabulary, size({{tokens, 0}}));
     PUMICE_ASSIGN(text.positions, size({{positions, 0}}));
     PUMICE_ASSIGN(text.width, size({{tokens, 1},
@@ -340,7 +342,8 @@ void find_prediction(const WeightFile& file, ModelConfig& config) {
     // Some checkpoints of v prediction say so with an empty tensor.
     config.v_prediction = file.find("v_pred") != nullptr;
     config.zero_terminal_snr = file.find("ztsnr") != nullptr;
-    // Stability's SD 2 files say nothing, but the biases of this norm spread wider where v was learnt (0.09 parts them).
+    // Stability's SD 2 files say nothing, but the biases of this norm spread wider where v was learnt (0.09 parts
+    // them).
     constexpr double kSpreadOfV = 0.09;
     const std::string bias = "output_blocks.11.1.transformer_blocks.0.norm1.bias";
     if (config.family == Family::sd2 && config.unet.in_channels == config.unet.out_channels)
@@ -353,9 +356,17 @@ void find_prediction(const WeightFile& file, ModelConfig& config) {
     }
 }
 
+/// Files that come from diffusers have no last layer in SD 2's text encoder, whose output nobody takes.
+void leave_out_last(TextConfig& text) {
+    if (text.output == TextOutput::penultimate_normed) text.output = TextOutput::last_normed;
+}
+
 /// What shapes do not tell: from the metadata, else by the family's rules.
 Status apply_metadata(const WeightFile& file, ModelConfig& config) {
     for (TextConfig& text : config.text) text.heads = text.width / 64;
+    const std::vector<TextConfig> published = text_forms(config.family);
+    if (config.text[0].width == published[0].width && config.text[0].layers + 1 == published[0].layers)
+        leave_out_last(config.text[0]);
     if (config.family != Family::sd1 && config.family != Family::sd1_inpainting && config.family != Family::sd1_edit)
         config.unet.head_channels = 64;
     if (config.family == Family::sdxl || config.family == Family::sdxl_refiner) config.vae.scaling_factor = 0.13025;
@@ -381,9 +392,11 @@ Status apply_metadata(const WeightFile& file, ModelConfig& config) {
         config.unet.heads = given.unet.heads;
         config.unet.head_channels = given.unet.head_channels;
     }
-    for (std::size_t i = 0; i < std::min(config.text.size(), given.text.size()); ++i)
+    for (std::size_t i = 0; i < std::min(config.text.size(), given.text.size()); ++i) {
         if (has("text", "heads") || has("text_l", "heads") || has("text_g", "heads"))
             config.text[i].heads = given.text[i].heads;
+        if (has("text", "layers") && config.text[i].layers + 1 == given.text[i].layers) leave_out_last(config.text[i]);
+    }
     if (has("vae", "scale_factor")) config.vae.scaling_factor = given.vae.scaling_factor;
     if (json.contains("prediction")) config.v_prediction = given.v_prediction;
     if (json.contains("zero_terminal_snr")) config.zero_terminal_snr = given.zero_terminal_snr;

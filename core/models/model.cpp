@@ -14,8 +14,9 @@ constexpr std::uint64_t kWorkingBytes = std::uint64_t(640) << 20;
 
 Result<Tokenizer> tokenizer_for(const std::filesystem::path& model_file, const TextConfig& text) {
     std::error_code ignored;
-    const auto folder =
-        std::filesystem::is_directory(model_file, ignored) ? model_file / "tokenizer" : model_file.parent_path();
+    const bool whole = std::filesystem::is_directory(model_file, ignored);
+    auto folder = whole ? model_file / "tokenizer" : model_file.parent_path();
+    if (whole && !std::filesystem::exists(folder, ignored)) folder = model_file / "tokenizer_2";  // XL's refiner
     if (text.layout == TextLayout::bert) {
         PUMICE_ASSIGN(WordPieces pieces, WordPieces::load(folder / "vocab.txt"));
         if (pieces.size() > text.vocabulary)

@@ -40,7 +40,7 @@ std::vector<std::string> spellings() {
 
 }  // namespace
 
-Status write_tokenizer_files(const std::filesystem::path& folder) {
+Status write_tokenizer_files(const std::filesystem::path& folder, Padding padding) {
     const std::vector<std::string> texts = spellings();
     Json vocabulary = Json::object();
     for (std::size_t i = 0; i < texts.size(); ++i) vocabulary[texts[i]] = i;
@@ -50,7 +50,7 @@ Status write_tokenizer_files(const std::filesystem::path& folder) {
     for (const auto& merge : text_tables::clip_merges()) merges += texts[merge.left] + " " + texts[merge.right] + "\n";
     const Json special = {{"bos_token", "<|startoftext|>"},
                           {"eos_token", "<|endoftext|>"},
-                          {"pad_token", "<|endoftext|>"},
+                          {"pad_token", padding == Padding::zero ? "!" : "<|endoftext|>"},
                           {"unk_token", "<|endoftext|>"}};
     Json config = special;
     config.update({{"add_prefix_space", false},

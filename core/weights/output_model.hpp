@@ -15,7 +15,7 @@
 
 namespace pumice {
 
-/// Elements [first, first + to.size()) of a tensor as f32. Called with rising, adjoining ranges.
+/// Elements [first, first + to.size()) of a tensor as f32; whole blocks, where it has them. Ranges may come in any order.
 using ReadElements = std::function<Status(std::uint64_t first, std::span<float> to)>;
 /// Bytes [begin, begin + to.size()) of a tensor; whole elements, or whole blocks. Likewise.
 using ReadBytes = std::function<Status(std::uint64_t begin, std::span<std::byte> to)>;

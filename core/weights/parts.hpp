@@ -15,9 +15,10 @@ namespace pumice {
 bool is_shard_index(std::span<const std::byte> file);
 Result<WeightFile> open_shards(std::shared_ptr<const MappedFile> index);
 
-/// A folder as diffusers saves it: model_index.json, and a folder a part with config.json and weights (safetensors or
-/// .bin, whole or in shards, also where all there is is the variant fp16). Tensors get the names of a single file; what
-/// the configurations know beyond the shapes (heads, prediction, scaling factor) becomes the metadata "pumice.config".
+/// A folder of Stable Diffusion 1, 2, XL or XL's refiner as diffusers saves it: model_index.json, and a folder a part with
+/// config.json and weights (safetensors or .bin, whole or in shards, also where all there is is the variant fp16). Tensors
+/// get the names of a single file, OpenCLIP's text encoders also its layout (weights/open_clip_names.hpp); what the
+/// configurations know beyond the shapes (heads, prediction, scaling factor) becomes the metadata "pumice.config".
 /// A folder with the weights of a single part is opened as that file.
 Result<WeightFile> open_folder(const std::filesystem::path&);
 

@@ -4,6 +4,9 @@
 #include <fstream>
 #include <set>
 
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
 #include "catch.hpp"
 #include "models/configs.hpp"
 #include "text/tokenizer.hpp"
@@ -78,6 +81,68 @@ TEST_CASE("a model goes through every format and comes back", "[models]") {
         return std::string{std::istreambuf_iterator<char>(in), {}};
     };
     CHECK(bytes(folder / "e.ckpt") == bytes(folder / "f.ckpt"));
+}
+
+TEST_CASE("models of every family go through a folder and come back", "[models]") {
+    const TemporaryFolder folder;
+    for (const std::string name : {"sd2", "sdxl"}) {
+        const WeightFile tiny = opened(fmt::format("{}/goldens/{}/{}_tiny.safetensors", PUMICE_TEST_DATA, name, name));
+        const std::filesystem::path path = folder / name;
+        const WeightFile there = converted(tiny, path);
+        CHECK(there.format() == FileFormat::diffusers);
+        const WeightFile back = converted(there, path.string() + ".safetensors");
+        check_same_model(back, tiny);
+        // What the geometry does not ask for comes back as well: SD 2's projection, both encoders' logit_scale.
+        for (const char* part : {"cond_stage_model.", "conditioner."})
+            for (const StoredTensor& t : tiny.with_prefix(part)) {
+                const StoredTensor* const b = back.find(t.name);
+                INFO(t.name);
+                REQUIRE(b);
+                CHECK(b->shape == t.shape);
+                CHECK(std::equal(t.data.begin(), t.data.end(), b->data.begin(), b->data.end()));
+            }
+    }
+    const auto json = [&](const char* file) {
+        std::ifstream in(folder / file);
+        return nlohmann::json::parse(in);
+    };
+    // SD 2 takes the state before the last layer: its folder does not count that.
+    CHECK(json("sd2/text_encoder/config.json")["num_hidden_layers"] == 2);
+    CHECK(json("sd2/text_encoder/config.json")["hidden_act"] == "gelu");
+    CHECK(json("sd2/tokenizer/special_tokens_map.json")["pad_token"] == "!");
+    CHECK(json("sd2/unet/config.json")["attention_head_dim"] == nlohmann::json({2, 4}));
+    CHECK(json("sdxl/model_index.json")["_class_name"] == "StableDiffusionXLPipeline");
+    CHECK(json("sdxl/model_index.json")["text_encoder_2"][1] == "CLIPTextModelWithProjection");
+    CHECK(json("sdxl/text_encoder_2/config.json")["projection_dim"] == 16);
+    CHECK(json("sdxl/unet/config.json")["transformer_layers_per_block"] == nlohmann::json({1, 1, 2}));
+    CHECK(json("sdxl/unet/config.json")["projection_class_embeddings_input_dim"] == 1552);
+    CHECK(json("sdxl/tokenizer/special_tokens_map.json")["pad_token"] == "<|endoftext|>");
+}
+
+TEST_CASE("a text encoder of SD 2 without the layer that nobody takes", "[models]") {
+    const TemporaryFolder folder;
+    const WeightFile tiny = opened(PUMICE_TEST_DATA "/goldens/sd2/sd2_tiny.safetensors");
+    converted(tiny, folder / "whole");
+    // As the published folders are.
+    const auto weights = folder / "whole/text_encoder/model.safetensors";
+    const WeightFile whole = opened(weights);
+    OutputModel less;
+    for (const StoredTensor& t : whole.tensors())
+        if (!t.name.starts_with("text_model.encoder.layers.2.")) less.tensors.push_back(copied(whole, t));
+    CHECK(less.tensors.size() < whole.tensors().size());
+    REQUIRE(write_model(less, weights, OutputFormat::safetensors, Existing::replace, whole, {}));
+    const auto check = [](const WeightFile& file) {
+        const auto config = model_config(file);
+        if (!config) FAIL(config.error().message);
+        CHECK(config->text[0].layers == 2);
+        CHECK(config->text[0].output == TextOutput::last_normed);
+    };
+    const WeightFile published = opened(folder / "whole");
+    check(published);
+    // Both ways.
+    const WeightFile single = converted(published, folder / "single.safetensors");
+    check(single);
+    check(converted(single, folder / "again"));
 }
 
 TEST_CASE("the names of a folder of diffusers are those of Stable Diffusion 1.5's", "[models]") {
@@ -197,7 +262,7 @@ TEST_CASE("the types of a model's tensors", "[models]") {
 
 TEST_CASE("the tokenizer of a folder is the one built in", "[models]") {
     const TemporaryFolder folder;
-    REQUIRE(write_tokenizer_files((folder / "x").parent_path()));
+    REQUIRE(write_tokenizer_files((folder / "x").parent_path(), Padding::end));
     const auto written = Tokenizer::load((folder / "x").parent_path());
     if (!written) FAIL(written.error().message);
     const auto embedded = Tokenizer::embedded();
@@ -211,7 +276,7 @@ TEST_CASE("the tokenizer of a folder is the one built in", "[models]") {
     }
 }
 
-TEST_CASE("only Stable Diffusion 1.x becomes a folder", "[models]") {
+TEST_CASE("what is no model becomes no folder", "[models]") {
     const TemporaryFolder folder;
     test::write_file(folder / "in", FileBuilder().add("lora_x.weight", "F32", {1}, std::vector<float>{1}).build());
     const WeightFile in = opened(folder / "in");
@@ -220,7 +285,7 @@ TEST_CASE("only Stable Diffusion 1.x becomes a folder", "[models]") {
     const auto refused = write_model(*model, folder / "out", OutputFormat::diffusers, Existing::refuse, in, {});
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == Code::unsupported);
-    CHECK(refused.error().message.find("holds LoRA; only Stable Diffusion 1.x is written as a folder") !=
+    CHECK(refused.error().message.find("holds LoRA; only Stable Diffusion 1, 2 and XL are written as a folder") !=
           std::string::npos);
     CHECK_FALSE(std::filesystem::exists(folder / "out"));
 }

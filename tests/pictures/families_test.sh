@@ -67,15 +67,55 @@ picture refined -m xl.safetensors --refiner refiner.safetensors --refiner-switch
 same xl refined && fail "the refiner does nothing"
 picture scored -m xl.safetensors --refiner refiner.safetensors --refiner-switch 0.3 --aesthetic-score 1
 same scored refined && fail "--aesthetic-score does nothing"
-# Distilled models: few steps, and without guidance the network runs for one prompt, not for two.
+# As folders of diffusers and back, all of them give the same bytes.
+same_as_folder() {
+  file=$1
+  shift
+  [ -d "$file-folder" ] || "$pumice" convert "$file.safetensors" -o "$file-folder" -q >/dev/null || fail "$file as a folder"
+  picture "$file-file" "$@" --precision exact -m "$file.safetensors"
+  picture "$file-there" "$@" --precision exact -m "$file-folder"
+  same "$file-file" "$file-there" || fail "$file: the folder gives another picture"
+}
+same_as_folder inpainting
+same_as_folder edit --init-image plain.png
+same_as_folder sd2
+same_as_folder xl
+"$pumice" convert refiner.safetensors -o refiner-folder -q >/dev/null
+picture refined-there -m xl-folder --refiner refiner-folder --refiner-switch 0.3
+same refined refined-there || fail "the refiner's folder gives another picture"
+for file in xl refiner sd2; do
+  "$pumice" convert "$file-folder" -o "$file-back.safetensors" -q >/dev/null
+  "$pumice" models inspect "$file-back.safetensors" >"$file-back.txt"
+done
+picture refined-back -m xl-back.safetensors --refiner refiner-back.safetensors --refiner-switch 0.3
+same refined refined-back || fail "what comes back from folders gives another picture"
+# Distilled models (Turbo, Lightning, Hyper; LCM): few steps, and without guidance the network runs for one prompt, not
+# for two. 0, which other programs take for that, means the same as 1.
+distilled() {
+  "$pumice" generate -q --json -p "a boat" -W 64 -H 64 --seed 1 --schedule sgm_uniform -m xl.safetensors -o turbo.png \
+    "$@" >turbo.json || fail "a distilled model's way: $*"
+}
 flops() {
-  "$pumice" generate -q --json -p "a boat" -W 64 -H 64 --steps 1 --seed 1 --schedule sgm_uniform -m xl.safetensors \
-    -o turbo.png "$@" >turbo.json || fail "one step"
+  distilled --steps 1 "$@"
   sed -n 's/^ *"unet_flops": \([0-9.e+]*\),*$/\1/p' turbo.json
 }
 one=$(flops --cfg 1)
 two=$(flops --cfg 2)
+[ "$(flops --cfg 0)" = "$one" ] || fail "--cfg 0 costs another step than --cfg 1"
 awk "BEGIN { exit !($one > 0 && $two > 1.9 * $one) }" || fail "flops of a step: $one without guidance, $two with it"
+for steps in 1 2 3 4; do
+  distilled --steps $steps --cfg 1 --sampler euler
+  # One evaluation a step: as many steps were timed, and the picture knows of no other prompt.
+  timed=$(tr -d ' \n' <turbo.json | sed 's/.*"steps":\[\([^]]*\)\].*/\1/' | tr ',' '\n' | grep -c .)
+  [ "$timed" = $steps ] || fail "$timed steps were run, not $steps"
+done
+distilled --steps 4 --cfg 1 --sampler euler -o cfg1.png
+distilled --steps 4 --cfg 0 --sampler euler -o cfg0.png -n fog
+same cfg1 cfg0 || fail "--cfg 0 gives another picture than --cfg 1, or the negative prompt counts"
+distilled --steps 4 --cfg 1.5 --sampler euler -o cfg15.png -n fog
+same cfg1 cfg15 && fail "--cfg 1.5 does nothing"
+distilled --steps 4 --cfg 1 --sampler lcm -o lcm.png
+same cfg1 lcm && fail "the sampler does nothing"
 # Ways of working, with the tiny model.
 picture larger -m sd1.safetensors --hires 1.5 --hires-strength 0.5 --hires-steps 1 --hires-sampler euler_a
 grep -a -q "Hires upscale: 1.5, Hires steps: 1, Hires upscaler: Latent" larger.png || fail "the text of --hires"
