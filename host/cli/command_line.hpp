@@ -61,6 +61,8 @@ struct CommandLine {
     std::vector<std::string> filters;     ///< of generate: --filter
     std::vector<std::string> loras;       ///< of generate: --lora
     std::vector<std::string> styles;      ///< of generate: --style
+    /// Where a picture's LoRAs and embeddings were found: looked in before other folders.
+    std::vector<std::string> lora_folders, embedding_folders;
     std::string picture;                  ///< of upscale, preprocess and info: the file that is read; empty: none
     std::string method;                   ///< the name of the preprocessor; --upscaler, or empty
     std::string upscaler_model;           ///< upscale --model

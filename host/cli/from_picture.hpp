@@ -20,6 +20,7 @@ struct MadeWith {
     std::uint64_t seed = 0, variation_seed = 0;  ///< the picture's own
     std::string precision, rng;
     host::Recipe::File model;
+    std::vector<host::Recipe::Network> loras = {}, embeddings = {};
 };
 /// Hashes of the files that took part are computed here: PUMICE_IO and the like.
 Expected<std::string> picture_recipe(const Context&, const MadeWith&);

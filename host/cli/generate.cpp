@@ -163,7 +163,7 @@ Expected<std::optional<Hires>> make_hires(const host::Settings& s, const Request
     hires.sampler = s.hires_sampler.value_or("");
     if (const std::string upscaler = s.hires_upscaler.value_or(""); upscaler != "latent") hires.upscaler = upscaler;
     if (s.hires_model) {
-        HOST_ASSIGN(const fs::path file, find_model(*s.hires_model, s));
+        HOST_ASSIGN(const fs::path file, find_model(*s.hires_model, s, ModelKind::upscaler));
         hires.upscaler_model = file.string();
     }
     return std::optional<Hires>(std::move(hires));
@@ -208,6 +208,7 @@ private:
     std::vector<std::pair<std::string, std::string>> more_info(const Request&, std::size_t index) const;
     void add_hires(std::vector<std::pair<std::string, std::string>>& more) const;
     host::PictureInfo info(const Request&, std::size_t index, std::uint64_t seed, const Json& report) const;
+    Expected<std::vector<host::Recipe::Network>> networks(const Json& used, const std::vector<std::string>& folders);
     void report(const Request&, const Images&) const;
 
     const Context& context_;
@@ -246,8 +247,12 @@ Expected<Images> Generation::make(Request& request) {
     HOST_ASSIGN(request.hires, make_hires(settings, request));
     request.filters = context_.line.filters;
     HOST_TRY(prepare_prompts(request, context_.line.styles, settings));
-    request.adapter_folders = lora_folders(settings);
-    request.embedding_folders = embedding_folders(settings);
+    const auto joined = [](std::vector<std::string> first, const std::vector<std::string>& then) {
+        first.insert(first.end(), then.begin(), then.end());
+        return first;
+    };
+    request.adapter_folders = joined(context_.line.lora_folders, lora_folders(settings));
+    request.embedding_folders = joined(context_.line.embedding_folders, embedding_folders(settings));
     for (const std::string& lora : context_.line.loras) HOST_TRY(add_lora(lora, request.prompt, request.adapter_folders));
     std::vector<UsedMethod> used = {{"sampler", request.sampler}, {"schedule", request.schedule}};
     if (!request.guidance.empty()) used.push_back({"guidance", request.guidance});
@@ -308,7 +313,7 @@ void Generation::add_hires(std::vector<std::pair<std::string, std::string>>& mor
     more.emplace_back("Hires upscaler", s.hires_model      ? fs::path(*s.hires_model).stem().string()
                                         : s.hires_upscaler ? *s.hires_upscaler
                                                            : "Latent");
-    if (s.hires_sampler) more.emplace_back("Hires sampler", *s.hires_sampler);
+    if (s.hires_sampler) more.emplace_back("Hires sampler", host::sampler_label(*s.hires_sampler));
 }
 
 std::vector<std::pair<std::string, std::string>> Generation::more_info(const Request& request,
@@ -323,7 +328,7 @@ std::vector<std::pair<std::string, std::string>> Generation::more_info(const Req
                           fmt::format("{}x{}", request.seed_width ? request.seed_width : request.width,
                                       request.seed_height ? request.seed_height : request.height));
     if (request.eta_seed_delta) more.emplace_back("ENSD", fmt::to_string(request.eta_seed_delta));
-    if (request.seamless_x || request.seamless_y) more.emplace_back("Tiling", *context_.settings.seamless);
+    if (request.seamless_x || request.seamless_y) more.emplace_back("Tiling", request.seamless_x && request.seamless_y ? "True" : *context_.settings.seamless);
     if (const auto& picture = request.picture) {
         more.emplace_back("Denoising strength", fmt::format("{}", picture->strength));
         if (!picture->mask.empty()) {
@@ -379,17 +384,39 @@ host::PictureInfo Generation::info(const Request& request, std::size_t index, st
             .version = fmt::format("pumice {}", pumice::version().text)};
 }
 
+/// As a recipe has them. What lies in the user's own folders is found there by its name; where those are is nobody's concern.
+Expected<std::vector<host::Recipe::Network>> Generation::networks(const Json& used,
+                                                                  const std::vector<std::string>& folders) {
+    std::vector<host::Recipe::Network> networks;
+    for (const Json& each : used) {
+        host::Recipe::Network& network = networks.emplace_back();
+        network.name = each["name"].get<std::string>();
+        const std::string file = each["file"].get<std::string>();
+        HOST_ASSIGN(network.sha256, bench_.hash(file).get());
+        const bool known = std::any_of(folders.begin(), folders.end(),
+                                       [&](const std::string& folder) { return file.starts_with(folder); });
+        if (!known) network.file = file;
+    }
+    return networks;
+}
+
 Expected<void> Generation::write(const Images& images, const Request& request) {
     const auto begin = Clock::now();
     const auto held = bench_.interrupt.hold();
     OutputNames names(context_.line.output, context_.settings.output_folder);
     const Json report = Json::parse(images.report());
     const std::string precision = report["precision"].get<std::string>();
+    const host::Settings& s = context_.settings;
+    const bool typed = context_.line.settings.loras_folder.has_value();
+    HOST_ASSIGN(const auto loras, networks(report["adapters"], typed ? std::vector<std::string>{} : lora_folders(s)));
+    HOST_ASSIGN(const auto embeddings, networks(report["embeddings"], context_.line.settings.embeddings_folder
+                                                                          ? std::vector<std::string>{}
+                                                                          : embedding_folders(s)));
     for (std::size_t i = 0; i < images.size(); ++i) {
         const Images::Image image = images[i];
         HOST_ASSIGN(std::string recipe,
                     picture_recipe(context_, {request, image.seed, request.variation_seed + i, precision, rng_name(request.rng),
-                                              {model_hash_, model_file_.stem().string()}}));
+                                              {model_hash_, model_file_.stem().string()}, loras, embeddings}));
         HOST_ASSIGN(const auto png, host::encode_png({image.width, image.height, image.rgb,
                                                       host::infotext(info(request, i, image.seed, report)), false, recipe}));
         HOST_ASSIGN(const fs::path file, names.write(i, png));

@@ -40,6 +40,16 @@ void print_table(const std::string& file, const host::PngTexts& png, const host:
     if (recipe.model) rows.push_back({"model", file_text(*recipe.model)});
     if (recipe.vae) rows.push_back({"vae", file_text(*recipe.vae)});
     if (recipe.text_encoder) rows.push_back({"text encoder", file_text(*recipe.text_encoder)});
+    if (recipe.refiner) rows.push_back({"refiner", file_text(*recipe.refiner)});
+    for (const auto& [key, networks] : {std::pair{"LoRA", &recipe.loras}, {"embedding", &recipe.embeddings}})
+        for (const host::Recipe::Network& n : *networks)
+            rows.push_back({key, one_line(n.sha256.empty() ? n.name : fmt::format("{} ({})", n.name, n.sha256.substr(0, 10)))});
+    for (const auto& [key, input] : {std::pair{"init image", &recipe.init_image},
+                                     {"mask", &recipe.mask},
+                                     {"hires model", &recipe.hires_model}})
+        if (*input) rows.push_back({key, one_line((*input)->file)});
+    if (!recipe.outpaint.empty()) rows.push_back({"outpaint", recipe.outpaint});
+    if (recipe.only_masked) rows.push_back({"only masked", "yes"});
     for (const auto& [key, value] : recipe.others) rows.push_back({key, one_line(value)});
     fmt::print("{}", table_text(std::move(rows)));
 }

@@ -58,6 +58,10 @@ std::string strip(const std::string& text) {
 
 }  // namespace
 
+std::string sampler_label(const std::string& name) {
+    return label(kSamplerNames, name);
+}
+
 std::string infotext(const PictureInfo& info) {
     // The DDIM sampler chooses its own time steps, which the web UI calls "Automatic".
     const std::string schedule = info.sampler == "ddim" ? "Automatic" : label(kScheduleNames, info.schedule);

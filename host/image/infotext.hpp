@@ -34,6 +34,9 @@ struct PictureInfo {
     std::string version;          ///< "pumice 0.1.0"
 };
 
+/// The web UI's name of a sampler, or its own.
+std::string sampler_label(const std::string& name);
+
 /// prompt, "Negative prompt: …" (unless empty) and the line of settings, as create_infotext in the web UI's
 /// modules/processing.py (1.9 and later) orders and quotes them. What is empty is left out.
 std::string infotext(const PictureInfo&);

@@ -104,18 +104,65 @@ Parts parts_of(std::string_view text) {
     return parts;
 }
 
+/// What has an option of its own, with the same values.
+constexpr std::pair<std::string_view, const char*> kOptions[] = {
+    {"Steps", "--steps"},
+    {"CFG scale", "--cfg"},
+    {"Seed", "--seed"},
+    {"Clip skip", "--clip-skip"},
+    {"Variation seed", "--variation-seed"},
+    {"Variation seed strength", "--variation-strength"},
+    {"ENSD", "--ensd"},
+    {"Mask blur", "--mask-blur"},
+    {"Masked area padding", "--mask-padding"},
+    {"Image CFG scale", "--image-cfg"},
+    {"Hires upscale", "--hires"},
+    {"Hires steps", "--hires-steps"},
+    {"Refiner switch at", "--refiner-switch"}};
+
+/// The names in "name: hash, name: hash".
+std::vector<Recipe::Network> networks_of(std::string_view text) {
+    std::vector<Recipe::Network> networks;
+    while (!text.empty()) {
+        const std::string_view part = text.substr(0, text.find(','));
+        text.remove_prefix(std::min(part.size() + 1, text.size()));
+        const std::string_view name = trimmed(part.substr(0, part.rfind(':')));
+        if (!name.empty()) networks.push_back({std::string(name), "", ""});
+    }
+    return networks;
+}
+
 class Reader {
 public:
     Reader(Recipe& recipe, const std::string& where) : recipe_(recipe), where_(where) {}
 
     Expected<void> field(const std::string& key, const std::string& value) {
-        if (key == "Steps") return set("--steps", key, value);
-        if (key == "CFG scale") return set("--cfg", key, value);
-        if (key == "Seed") return set("--seed", key, value);
-        if (key == "Clip skip") return set("--clip-skip", key, value);
-        if (key == "Size") return size(value);
+        for (const auto& [name, flag] : kOptions)
+            if (key == name) return set(flag, key, value);
+        if (key == "Size") return size("Size", value, "--width", "--height");
+        if (key == "Seed resize from") return size(key, value, "--seed-width", "--seed-height");
         if (key == "Sampler") return sampler(value);
-        if (key == "Schedule type")
+        if (key == "Denoising strength")
+            strength_ = value;
+        else if (key == "Hires upscaler")
+            upscaler_ = value;
+        else if (key == "Hires sampler")
+            recipe_.settings.hires_sampler = sampler_named(value).sampler;
+        else if (key == "Tiling" && value != "False")
+            recipe_.settings.seamless = value == "x" || value == "y" ? value : "both";
+        else if (key == "Emphasis" && (value == "No norm" || value == "Original"))
+            recipe_.settings.emphasis = value == "Original" ? "original" : "no-norm";
+        else if (key == "Inpaint area" && value == "Only masked")
+            recipe_.only_masked = true;
+        else if (key == "Masked content")
+            return set("--mask-fill", key, value == "latent noise" ? "noise" : value == "latent nothing" ? "nothing" : value);
+        else if (key == "Refiner")
+            refiner(value);
+        else if (key == "Lora hashes")
+            recipe_.loras = networks_of(value);
+        else if (key == "TI hashes")
+            recipe_.embeddings = networks_of(value);
+        else if (key == "Schedule type")
             schedule_ = value;
         else if (key == "Model hash")
             file(recipe_.model).hash = value;
@@ -134,8 +181,10 @@ public:
         return {};
     }
 
-    void finish() {
+    Expected<void> finish() {
         Settings& s = recipe_.settings;
+        HOST_TRY(second_pass());
+        recipe_.lacks_mask = s.mask_blur.has_value();
         if (s.sampler && !schedule_.empty()) s.schedule = schedule_named(schedule_, *s.sampler);
         if (s.sampler && !s.schedule) s.schedule = *s.sampler == "ddim" || *s.sampler == "plms" ? "ddim" : "normal";
         if (s.sampler) s.sampler_from = where_ + ": Sampler";
@@ -144,6 +193,7 @@ public:
         if (!s.clip_skip) s.clip_skip = 1;
         s.guidance = "none";
         s.guidance_from = where_;
+        return {};
     }
 
 private:
@@ -162,12 +212,42 @@ private:
         return {};
     }
 
-    Expected<void> size(const std::string& value) {
+    Expected<void> size(const std::string& key, const std::string& value, const char* width, const char* height) {
         const std::size_t x = value.find('x');
         if (x == std::string::npos)
-            return Failure{PUMICE_BAD_FORMAT, fmt::format("{}: Size: {} is not WIDTHxHEIGHT", where_, shown(value))};
-        HOST_TRY(set("--width", "Size", value.substr(0, x)));
-        return set("--height", "Size", value.substr(x + 1));
+            return Failure{PUMICE_BAD_FORMAT, fmt::format("{}: {}: {} is not WIDTHxHEIGHT", where_, key, shown(value))};
+        HOST_TRY(set(width, key, value.substr(0, x)));
+        return set(height, key, value.substr(x + 1));
+    }
+
+    /// "name [hash]".
+    void refiner(const std::string& value) {
+        const std::size_t bracket = value.rfind(" [");
+        const bool hashed = bracket != std::string::npos && value.ends_with(']');
+        file(recipe_.refiner).name = stem(value.substr(0, hashed ? bracket : value.size()));
+        if (hashed) recipe_.refiner->hash = value.substr(bracket + 2, value.size() - bracket - 3);
+    }
+
+    /// A strength is of the second pass, or else of a picture to begin with.
+    Expected<void> second_pass() {
+        Settings& s = recipe_.settings;
+        const char* const key = "Denoising strength";
+        if (!s.hires) {
+            for (const auto& [name, value] : recipe_.others)
+                if (name == "First pass size") return {};  // a second pass as the web UI had it before 1.0
+            recipe_.lacks_picture = !strength_.empty();
+            return strength_.empty() ? Expected<void>() : set("--strength", key, strength_);
+        }
+        if (!strength_.empty()) HOST_TRY(set("--hires-strength", key, strength_));
+        if (upscaler_ == "Lanczos" || upscaler_ == "None")
+            s.hires_upscaler = "lanczos";
+        else if (upscaler_ == "lanczos" || upscaler_ == "bicubic" || upscaler_ == "nearest")
+            s.hires_upscaler = upscaler_;
+        else if (upscaler_.starts_with("Latent ("))
+            recipe_.others.emplace_back("Hires upscaler", upscaler_);
+        else if (!upscaler_.empty() && upscaler_ != "Latent")
+            recipe_.hires_model = Recipe::Input{upscaler_, ""};
+        return {};
     }
 
     Expected<void> sampler(const std::string& value) {
@@ -181,7 +261,7 @@ private:
 
     Recipe& recipe_;
     const std::string& where_;
-    std::string schedule_;
+    std::string schedule_, strength_, upscaler_;
 };
 
 }  // namespace
@@ -197,7 +277,7 @@ Expected<Recipe> parse_infotext(std::string_view text, const std::string& where)
     recipe.settings.negative_prompt = std::move(parts.negative);
     Reader reader(recipe, where);
     for (const auto& [key, value] : parts.fields) HOST_TRY(reader.field(key, value));
-    reader.finish();
+    HOST_TRY(reader.finish());
     return recipe;
 }
 

@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 /// Settings that are the picture's: not where it was made, nor files, which have hashes, nor how many at once.
 bool belongs_to_picture(const Setting& s) {
     const bool file = s.key == "generate.model" || s.key == "generate.vae" || s.key == "generate.text_encoder" ||
-                      s.key == "generate.refiner";
+                      s.key == "generate.refiner" || s.key == "generate.hires_model";
     return s.key == "precision" || (s.key.starts_with("generate.") && !file && s.key != "generate.batch");
 }
 
@@ -91,6 +91,18 @@ Expected<void> read_lists(const Json& root, Recipe& recipe, const std::string& w
             recipe.filters.push_back(filter.get<std::string>());
         }
     }
+    for (const auto& [key, networks] : {std::pair{"loras", &recipe.loras}, {"embeddings", &recipe.embeddings}}) {
+        const auto list = root.find(key);
+        if (list == root.end()) continue;
+        if (!list->is_array()) return wrong(key);
+        for (const Json& network : *list) {
+            if (!network.is_object()) return wrong(key);
+            Recipe::Network& read = networks->emplace_back();
+            HOST_ASSIGN(read.name, member(network, "name", where));
+            HOST_ASSIGN(read.file, member(network, "file", where));
+            HOST_ASSIGN(read.sha256, member(network, "sha256", where));
+        }
+    }
     if (const auto controls = root.find("controls"); controls != root.end()) {
         if (!controls->is_array()) return wrong("controls");
         for (const Json& control : *controls) {
@@ -104,7 +116,9 @@ Expected<void> read_lists(const Json& root, Recipe& recipe, const std::string& w
 }
 
 Expected<void> read_inputs(const Json& root, Recipe& recipe, const std::string& where) {
-    for (const auto& [key, input] : {std::pair{"init_image", &recipe.init_image}, {"mask", &recipe.mask}}) {
+    for (const auto& [key, input] : {std::pair{"init_image", &recipe.init_image},
+                                     {"mask", &recipe.mask},
+                                     {"hires_model", &recipe.hires_model}}) {
         const auto at = root.find(key);
         if (at == root.end()) continue;
         if (!at->is_object()) return Failure{PUMICE_BAD_FORMAT, fmt::format("{}: \"{}\" is no object", where, key)};
@@ -145,11 +159,26 @@ std::string recipe_text(const Recipe& recipe) {
     if (recipe.vae) root["vae"] = file_json(*recipe.vae);
     if (recipe.text_encoder) root["text_encoder"] = file_json(*recipe.text_encoder);
     if (recipe.refiner) root["refiner"] = file_json(*recipe.refiner);
-    for (const auto& [key, input] : {std::pair{"init_image", &recipe.init_image}, {"mask", &recipe.mask}})
+    for (const auto& [key, networks] : {std::pair{"loras", &recipe.loras}, {"embeddings", &recipe.embeddings}})
+        for (const Recipe::Network& network : *networks) {
+            Json& json = root[key].emplace_back(Json{{"name", network.name}, {"sha256", network.sha256}});
+            if (!network.file.empty()) json["file"] = network.file;
+        }
+    for (const auto& [key, input] : {std::pair{"init_image", &recipe.init_image},
+                                     {"mask", &recipe.mask},
+                                     {"hires_model", &recipe.hires_model}})
         if (*input) root[key] = {{"file", (*input)->file}, {"sha256", (*input)->sha256}};
     if (!recipe.outpaint.empty()) root["outpaint"] = recipe.outpaint;
     if (recipe.only_masked) root["only_masked"] = true;
     return root.dump(-1, ' ', true, Json::error_handler_t::replace);
+}
+
+Settings without_picture(const Settings& settings) {
+    Settings rest = settings;
+    for (const Setting& s : all_settings())
+        if (s.key.starts_with("generate.")) std::visit([&](auto member) { (rest.*member).reset(); }, s.member);
+    rest.plugin_params.clear();
+    return rest;
 }
 
 Expected<Recipe> parse_recipe_text(std::string_view json, const std::string& where) {

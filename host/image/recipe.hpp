@@ -32,6 +32,14 @@ struct Recipe {
         std::string file, sha256;
     };
     std::optional<Input> init_image, mask;
+    std::optional<Input> hires_model;  ///< elsewhere than in Pumice's own text a name, without SHA-256
+    /// Made from a picture, and with a mask, that the text does not name.
+    bool lacks_picture = false, lacks_mask = false;
+    /// A LoRA or an embedding that the prompts name. The file is told where no setting says where it lies.
+    struct Network {
+        std::string name, file, sha256;
+    };
+    std::vector<Network> loras, embeddings;
     std::string outpaint;  ///< as the option has it; empty: none
     bool only_masked = false;
     std::vector<std::string> filters;
@@ -42,6 +50,9 @@ struct Recipe {
 /// The text that Pumice writes under "pumice" in its pictures: JSON. `settings` are all that count for the picture;
 /// paths, the batch and the device are left out.
 std::string recipe_text(const Recipe&);
+
+/// Without what is a picture's own: what a file says of one, or leaves to Pumice, is not for a configuration to change.
+Settings without_picture(const Settings&);
 
 /// From a file's texts: "pumice" before "parameters" before "prompt". PUMICE_BAD_FORMAT names the file, the text and
 /// what is wrong in it, also when there is none of them; PUMICE_UNSUPPORTED says what of a ComfyUI graph cannot be

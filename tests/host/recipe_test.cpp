@@ -50,7 +50,7 @@ TEST_CASE("the web UI's parameters") {
         "a boat, <b>\non the sea: calm\nNegative prompt: fog,\nrain\n"
         "Steps: 25, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Seed: 4294967295, Size: 512x768, Model hash: cc6cb27103, "
         "Model: \"v1-5, pruned: emaonly\", VAE hash: 735e4c3a44, VAE: ft-mse.safetensors, Clip skip: 2, "
-        "Hires upscale: 2, Version: v1.7.0",
+        "Eta: 0.67, Version: v1.7.0",
         "W");
     if (!recipe) FAIL(recipe.failure().message);
     CHECK(recipe->source == "AUTOMATIC1111's web UI v1.7.0");
@@ -69,7 +69,7 @@ TEST_CASE("the web UI's parameters") {
     CHECK(recipe->model->hash == "cc6cb27103");
     CHECK(recipe->model->name == "v1-5, pruned: emaonly");
     CHECK(recipe->vae->name == "ft-mse");
-    CHECK(recipe->others == std::vector<std::pair<std::string, std::string>>{{"Hires upscale", "2"}});
+    CHECK(recipe->others == std::vector<std::pair<std::string, std::string>>{{"Eta", "0.67"}});
 
     const auto newer = parse_infotext(
         "x\nSteps: 20, Sampler: DPM++ 2M SDE Heun, Schedule type: Automatic, CFG scale: 7, "
@@ -82,6 +82,64 @@ TEST_CASE("the web UI's parameters") {
     CHECK(newer->settings.rng == "torch-cpu");
     CHECK(newer->settings.clip_skip == 1u);
     CHECK_FALSE(newer->model);
+}
+
+TEST_CASE("the web UI's words for what is more than a picture from text") {
+    const auto read = [](const std::string& more) {
+        auto recipe = parse_infotext("x\nSteps: 20, Sampler: Euler a, Size: 512x512, " + more, "W");
+        if (!recipe) FAIL(recipe.failure().message);
+        CHECK(recipe->others.empty());
+        return *std::move(recipe);
+    };
+    const Recipe hires = read("Denoising strength: 0.45, Hires upscale: 1.5, Hires steps: 12, Hires upscaler: 4x_foo-Sharp, "
+                              "Hires sampler: DPM++ 2M, Tiling: True, Emphasis: No norm");
+    CHECK(hires.settings.hires == 1.5);
+    CHECK(hires.settings.hires_steps == 12u);
+    CHECK(hires.settings.hires_strength == 0.45);
+    CHECK_FALSE(hires.settings.strength);
+    CHECK(hires.settings.hires_sampler == "dpmpp_2m");
+    CHECK(hires.hires_model->file == "4x_foo-Sharp");
+    CHECK(hires.settings.seamless == "both");
+    CHECK(hires.settings.emphasis == "no-norm");
+    CHECK_FALSE(hires.lacks_picture);
+    CHECK(read("Hires upscale: 2, Hires upscaler: Lanczos").settings.hires_upscaler == "lanczos");
+    CHECK_FALSE(read("Hires upscale: 2, Hires upscaler: Latent").hires_model);
+
+    const Recipe varied = read("Variation seed: 7, Variation seed strength: 0.2, Seed resize from: 768x512, ENSD: 31337, "
+                               "Refiner: sd_xl_refiner_1.0 [7440042bbd], Refiner switch at: 0.8, "
+                               "Lora hashes: \"one: 0123456789ab, two: ba9876543210\", TI hashes: \"bad-hands: 00ff\"");
+    CHECK(varied.settings.variation_seed == 7u);
+    CHECK(varied.settings.variation_strength == 0.2);
+    CHECK(varied.settings.seed_width == 768u);
+    CHECK(varied.settings.eta_seed_delta == 31337u);
+    CHECK(varied.refiner->name == "sd_xl_refiner_1");  // its ending is cut off, as of a file
+    CHECK(varied.refiner->hash == "7440042bbd");
+    CHECK(varied.settings.refiner_switch == 0.8);
+    REQUIRE(varied.loras.size() == 2);
+    CHECK(varied.loras[1].name == "two");
+    CHECK(varied.embeddings.at(0).name == "bad-hands");
+
+    const Recipe inpainted = read("Denoising strength: 0.6, Mask blur: 4, Inpaint area: Only masked, Masked area padding: 32");
+    CHECK(inpainted.settings.strength == 0.6);
+    CHECK(inpainted.lacks_picture);
+    CHECK(inpainted.lacks_mask);
+    CHECK(inpainted.only_masked);
+    CHECK(inpainted.settings.mask_padding == 32u);
+}
+
+TEST_CASE("a configuration changes nothing of a picture that is made again") {
+    Settings settings;
+    settings.hires = 2;
+    settings.vae = "other.safetensors";
+    settings.plugin_params["sampler.eta"] = "1";
+    settings.precision = "exact";
+    settings.loras_folder = "loras";
+    const Settings rest = without_picture(settings);
+    CHECK_FALSE(rest.hires);
+    CHECK_FALSE(rest.vae);
+    CHECK(rest.plugin_params.empty());
+    CHECK(rest.precision == "exact");
+    CHECK(rest.loras_folder == "loras");
 }
 
 TEST_CASE("damaged parameters are refused with what and where") {
@@ -178,6 +236,10 @@ TEST_CASE("Pumice's own text says everything, and goes before the others") {
     recipe.filters = {"sharpen"};
     recipe.controls = {{"model=a,image=b.png", "00ff"}};
     recipe.model = Recipe::File{"abc", "secret"};
+    recipe.settings.hires_model = "/home/me/4x.pth";
+    recipe.hires_model = Recipe::Input{"4x.pth", "12"};
+    recipe.loras = {{"one", "", "34"}, {"two", "folder/two.safetensors", "56"}};
+    recipe.embeddings = {{"three", "", "78"}};
     const std::string text = recipe_text(recipe);
     CHECK(text.find("/home") == std::string::npos);
     const auto png = png_with("x\nSteps: 1, Sampler: Euler, Size: 64x64", text);
