@@ -13,7 +13,7 @@ namespace {
 
 /// Layers of core in order; each may include itself and those before it.
 const std::vector<std::string> kLayers = {"base",    "vulkan", "kernels", "graph",     "ops",
-                                          "weights", "adapters", "text", "models", "diffusion", "pipelines"};
+                                          "weights", "adapters", "text", "models", "diffusion", "pipelines", "measure"};
 
 std::size_t rank(const std::string& layer) {
     for (std::size_t i = 0; i < kLayers.size(); ++i)

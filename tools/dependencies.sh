@@ -26,7 +26,7 @@ packages_of() {
         echo mesa-vulkan-drivers
         ;;
     test)
-        echo catch2 mesa-vulkan-drivers vulkan-validationlayers clang
+        echo catch2 mesa-vulkan-drivers vulkan-validationlayers clang python3-jsonschema
         libclang_rt
         # SwiftShader, the second driver of the tests, comes with it. Ubuntu's package is a snap, which a script cannot
         # rely on: there the tests run on lavapipe alone.

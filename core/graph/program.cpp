@@ -69,6 +69,7 @@ struct Program::Chunk {
     VkCommandBuffer commands = VK_NULL_HANDLE;
     double flops = 0;
     double seconds = 0;  ///< estimated from the assumed speed, then measured
+    std::uint32_t first_stamp = 0, last_stamp = 0;
 };
 
 /// Records the graph's dispatches into chunks.
@@ -76,7 +77,8 @@ struct Program::Recorder {
     Program& program;
     const Graph& graph;
     KernelCache& kernels;
-    bool chunk_times, node_times;
+    bool timestamps;
+    ProfiledProgram description{};
     Hazards hazards{};
     std::size_t chunk_dispatches = 0;
     VkDescriptorPool descriptors = VK_NULL_HANDLE;
@@ -85,11 +87,16 @@ struct Program::Recorder {
     Chunk& chunk() { return program.chunks_.back(); }
 
     Status make_descriptor_pool();
-    Status make_timestamps(std::size_t chunk_limit);
+    /// A chunk has a timestamp at its begin, and one at its end or after each of its dispatches, of which it has one at
+    /// least (but for an empty program's).
+    std::uint32_t stamp_limit() const {
+        return static_cast<std::uint32_t>(2 * std::max<std::size_t>(1, program.dispatches_));
+    }
+    void stamp();
     Status begin_chunk();
     Status end_chunk();
     Status record_node(std::size_t index);
-    Status record_dispatch(const Dispatch&);
+    Status record_dispatch(const Dispatch&, const std::string& label);
     Result<VkDescriptorSet> bind(const Dispatch&, const Pipeline&, std::vector<Hazards::Range>&);
     Status check(const Dispatch&) const;
     Status record();
@@ -165,10 +172,12 @@ Status Program::Recorder::begin_chunk() {
     program.chunks_.push_back(next);
     chunk_dispatches = 0;
     hazards.clear();
-    if (chunk_times) {
-        const auto first = static_cast<std::uint32_t>(2 * (program.chunks_.size() - 1));
-        program.chunk_times_->reset(chunk().commands, first, 2);
-        program.chunk_times_->write(chunk().commands, first);
+    if (timestamps) {
+        // All that this one may write; what belongs to later ones they reset themselves.
+        const std::uint32_t first = program.stamp_count_, all = stamp_limit() - first;
+        program.stamps_->reset(chunk().commands, first, std::min<std::uint32_t>(all, kChunkDispatches + 1));
+        chunk().first_stamp = first;
+        stamp();
     }
     // Chunks of one submission depend on each other like dispatches do.
     barrier(chunk().commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
@@ -177,14 +186,19 @@ Status Program::Recorder::begin_chunk() {
     return {};
 }
 
+/// One more, after all that is recorded so far.
+void Program::Recorder::stamp() {
+    chunk().last_stamp = program.stamp_count_;
+    program.stamps_->write(chunk().commands, program.stamp_count_++);
+}
+
 Status Program::Recorder::end_chunk() {
-    if (chunk_times)
-        program.chunk_times_->write(chunk().commands, static_cast<std::uint32_t>(2 * program.chunks_.size() - 1));
+    if (timestamps && !program.profiled_) stamp();
     chunk().seconds = chunk().flops / (device().assumed_gflops() * 1e9);
     return program.pool_->end(chunk().commands);
 }
 
-Status Program::Recorder::record_dispatch(const Dispatch& d) {
+Status Program::Recorder::record_dispatch(const Dispatch& d, const std::string& label) {
     PUMICE_TRY(check(d));
     const double limit = device().assumed_gflops() * 1e9 * kChunkSeconds;
     if (chunk_dispatches > 0 && (chunk().flops + d.flops > limit || chunk_dispatches == kChunkDispatches)) {
@@ -209,20 +223,19 @@ Status Program::Recorder::record_dispatch(const Dispatch& d) {
     chunk().flops += d.flops;
     program.flops_ += d.flops;
     ++chunk_dispatches;
+    if (program.profiled_) {
+        stamp();
+        description.dispatches.push_back({label, d.kernel.module, d.kernel.specialization, d.flops, d.bytes});
+    }
     return {};
 }
 
 Status Program::Recorder::record_node(std::size_t index) {
     const Node& node = graph.nodes()[index];
-    const auto query = static_cast<std::uint32_t>(2 * index);
-    if (node_times) {
-        program.node_times_->reset(chunk().commands, query, 2);
-        program.node_times_->write(chunk().commands, query);
-    }
     NodeTime time{node.label, {}, 0, 0, 0};
     double longest = -1;
     for (const Dispatch& d : node.dispatches) {
-        if (auto recorded = record_dispatch(d); !recorded) {
+        if (auto recorded = record_dispatch(d, node.label); !recorded) {
             recorded.error().message = node.label + ": " + recorded.error().message;
             return recorded;
         }
@@ -233,9 +246,9 @@ Status Program::Recorder::record_node(std::size_t index) {
             time.module = d.kernel.module;
         }
     }
-    if (node_times) {
-        program.node_times_->write(chunk().commands, query + 1);
+    if (program.profiled_) {
         program.nodes_.push_back(std::move(time));
+        program.node_ends_.push_back(description.dispatches.size());
     }
     return {};
 }
@@ -243,13 +256,8 @@ Status Program::Recorder::record_node(std::size_t index) {
 Status Program::Recorder::record() {
     PUMICE_TRY(make_descriptor_pool());
     const auto nodes = static_cast<std::uint32_t>(graph.nodes().size());
-    if (chunk_times) {
-        // A chunk holds at least one dispatch.
-        const auto count = static_cast<std::uint32_t>(2 * std::max<std::size_t>(1, program.dispatches_));
-        PUMICE_ASSIGN(program.chunk_times_, Timestamps::create(program.device_, count));
-    }
-    if (node_times && nodes > 0) {
-        PUMICE_ASSIGN(program.node_times_, Timestamps::create(program.device_, 2 * nodes));
+    if (timestamps) {
+        PUMICE_ASSIGN(program.stamps_, Timestamps::create(program.device_, stamp_limit()));
     }
     PUMICE_TRY(begin_chunk());
     for (std::size_t i = 0; i < nodes; ++i) PUMICE_TRY(record_node(i));
@@ -275,8 +283,16 @@ Result<std::unique_ptr<Program>> Program::compile(std::shared_ptr<Device> device
 
     PUMICE_ASSIGN(program->pool_, CommandPool::create(device));
     const bool timestamps = caps.timestamp_period > 0;
-    Recorder recorder{*program, graph, kernels, timestamps, timestamps && options.profile};
+    program->profile_ = device->profile();
+    program->profiled_ =
+        timestamps && (options.profile || (program->profile_ && program->profile_->options().dispatches));
+    Recorder recorder{*program, graph, kernels, timestamps};
     PUMICE_TRY(recorder.record());
+    if (program->profiled_ || program->profile_) {
+        recorder.description.name = program->name_;
+        recorder.description.flops = program->flops_;
+        program->description_ = std::make_shared<const ProfiledProgram>(std::move(recorder.description));
+    }
     return program;
 }
 
@@ -296,6 +312,7 @@ BufferRange Program::range(TensorId id) const {
 
 Status Program::run(const std::atomic<bool>* cancel) {
     const auto cancelled = [&] { return cancel && cancel->load(std::memory_order_relaxed); };
+    const double begin = profile_ ? profile_->now() : 0;
     std::deque<std::uint64_t> in_flight;
     std::vector<VkCommandBuffer> batch;
     for (std::size_t i = 0; i < chunks_.size();) {
@@ -320,26 +337,41 @@ Status Program::run(const std::atomic<bool>* cancel) {
     if (!in_flight.empty()) PUMICE_TRY(device_->wait(in_flight.back()));
 
     device_seconds_ = 0;
-    if (chunk_times_) {
-        for (std::size_t i = 0; i < chunks_.size(); ++i) {
-            const auto first = static_cast<std::uint32_t>(2 * i);
-            PUMICE_ASSIGN(const double ns, chunk_times_->nanoseconds(first, first + 1));
-            chunks_[i].seconds = ns * 1e-9;
-            device_seconds_ += ns * 1e-9;
-        }
-        // Small programs measure overhead, not speed.
-        if (flops_ > 1e8 && device_seconds_ > 0) device_->observe_gflops(flops_ / device_seconds_ * 1e-9);
+    if (stamps_) PUMICE_TRY(read_times());
+    // Small programs measure overhead, not speed.
+    if (flops_ > 1e8 && device_seconds_ > 0) device_->observe_gflops(flops_ / device_seconds_ * 1e-9);
+    if (profile_)
+        profile_->add({.program = description_,
+                       .begin = begin,
+                       .end = profile_->now(),
+                       .device_seconds = device_seconds_,
+                       .device_bytes = device_->allocator().statistics().device_in_use,
+                       .spans = profile_->options().dispatches ? spans_ : std::vector<ProfiledRun::Span>{}});
+    return {};
+}
+
+Status Program::read_times() {
+    PUMICE_ASSIGN(const std::vector<std::uint64_t> ticks, stamps_->ticks(stamp_count_));
+    const auto seconds = [&](std::uint32_t from, std::uint32_t to) {
+        return stamps_->between(ticks[from], ticks[to]) * 1e-9;
+    };
+    spans_.clear();
+    for (Chunk& chunk : chunks_) {
+        chunk.seconds = seconds(chunk.first_stamp, chunk.last_stamp);
+        device_seconds_ += chunk.seconds;
+        // From the end of one dispatch to the end of the next: so they add up to the whole, waiting included.
+        if (profiled_)
+            for (std::uint32_t i = chunk.first_stamp; i < chunk.last_stamp; ++i)
+                spans_.push_back({seconds(0, i), seconds(i, i + 1)});
     }
     return {};
 }
 
 Result<std::vector<NodeTime>> Program::times() {
     std::vector<NodeTime> times = nodes_;
-    for (std::size_t i = 0; i < times.size(); ++i) {
-        const auto first = static_cast<std::uint32_t>(2 * i);
-        PUMICE_ASSIGN(const double ns, node_times_->nanoseconds(first, first + 1));
-        times[i].milliseconds = ns * 1e-6;
-    }
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < times.size(); ++i)
+        for (; at < std::min(node_ends_[i], spans_.size()); ++at) times[i].milliseconds += spans_[at].seconds * 1e3;
     return times;
 }
 

@@ -24,7 +24,7 @@ struct NodeTime {
 };
 
 struct ProgramOptions {
-    bool profile = false;            ///< timestamps around each node, read with Program::times()
+    bool profile = false;            ///< a timestamp after each dispatch, read with Program::times()
     const char* name = "program";
 };
 
@@ -73,7 +73,14 @@ private:
     std::unique_ptr<CommandPool> pool_;
     std::vector<Chunk> chunks_;
     std::vector<VkDescriptorPool> descriptor_pools_;
-    std::unique_ptr<class Timestamps> chunk_times_, node_times_;
+    Status read_times();
+    std::unique_ptr<class Timestamps> stamps_;
+    std::uint32_t stamp_count_ = 0;
+    bool profiled_ = false;                                     ///< a timestamp after each dispatch
+    std::shared_ptr<Profile> profile_;                          ///< who is told of runs, or null
+    std::shared_ptr<const ProfiledProgram> description_;        ///< for it, and for times()
+    std::vector<ProfiledRun::Span> spans_;                      ///< of the last run's dispatches
+    std::vector<std::size_t> node_ends_;                        ///< where the dispatches of a node end in spans_
     std::vector<NodeTime> nodes_;
     double flops_ = 0, device_seconds_ = 0;
     std::size_t dispatches_ = 0;

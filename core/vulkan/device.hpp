@@ -14,6 +14,7 @@
 #include "vulkan/capabilities.hpp"
 #include "vulkan/instance.hpp"
 #include "vulkan/memory.hpp"
+#include "vulkan/profile.hpp"
 
 namespace pumice {
 
@@ -69,6 +70,11 @@ public:
     double assumed_gflops() const { return assumed_gflops_.load(); }
     void observe_gflops(double measured);
 
+    /// Where programs that are compiled from now on tell of their runs; null (as it begins): nowhere, and nothing is
+    /// measured for it.
+    void set_profile(std::shared_ptr<Profile> profile) { profile_ = std::move(profile); }
+    const std::shared_ptr<Profile>& profile() const { return profile_; }
+
 private:
     Device() = default;
     Status open_pipeline_cache(const std::filesystem::path& folder);
@@ -85,6 +91,7 @@ private:
     std::atomic<std::uint64_t> submitted_{0};
     std::atomic<bool> lost_{false};
     std::atomic<double> assumed_gflops_{0};
+    std::shared_ptr<Profile> profile_;
 };
 
 }  // namespace pumice

@@ -41,6 +41,20 @@ Result<double> Timestamps::nanoseconds(std::uint32_t begin, std::uint32_t end) {
     };
     PUMICE_ASSIGN(const std::uint64_t from, ticks(begin));
     PUMICE_ASSIGN(const std::uint64_t to, ticks(end));
+    return between(from, to);
+}
+
+Result<std::vector<std::uint64_t>> Timestamps::ticks(std::uint32_t count) {
+    std::vector<std::uint64_t> values(count, 0);
+    if (!pool_ || count == 0) return values;
+    const VkResult r = vkGetQueryPoolResults(device_->handle(), pool_, 0, count, count * sizeof(std::uint64_t),
+                                             values.data(), sizeof(std::uint64_t), VK_QUERY_RESULT_64_BIT);
+    if (r == VK_NOT_READY) return Error{Code::internal, "a timestamp was read before its work ended"};
+    if (r != VK_SUCCESS) return device_->error(r, "reading timestamps");
+    return values;
+}
+
+double Timestamps::between(std::uint64_t from, std::uint64_t to) const {
     const std::uint32_t bits = device_->caps().timestamp_bits;
     const std::uint64_t mask = bits >= 64 ? ~std::uint64_t(0) : (std::uint64_t(1) << bits) - 1;
     return static_cast<double>((to - from) & mask) * device_->caps().timestamp_period;  // the counter may wrap

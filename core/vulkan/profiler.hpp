@@ -20,6 +20,10 @@ public:
     void write(VkCommandBuffer, std::uint32_t index);  ///< after all earlier work of the command buffer
     /// Nanoseconds between two written timestamps; the work has ended.
     Result<double> nanoseconds(std::uint32_t begin, std::uint32_t end);
+    /// All written timestamps from the first on, as the device counts; the work has ended. Zeros where there are none.
+    Result<std::vector<std::uint64_t>> ticks(std::uint32_t count);
+    /// Nanoseconds from one count to a later one.
+    double between(std::uint64_t from, std::uint64_t to) const;
 
 private:
     Timestamps() = default;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.hpp"
+#include "cli/profile.hpp"
 #include "outcome.hpp"
 
 namespace pumice::cli {
@@ -22,6 +23,7 @@ Expected<CommandEngine> CommandEngine::open(const Context& context, const Plugin
     options.device = context.settings.device.value_or("");
     options.cache_folder = context.settings.cache_folder.value_or("");
     if (const char* folder = std::getenv("PUMICE_SHADERS")) options.shader_folder = folder;
+    options.profile = wants_profile(context.line);
     const char* validation = std::getenv("PUMICE_VALIDATION");
     options.validation = validation && *validation == '1';
     auto messages = std::make_shared<int>(0);

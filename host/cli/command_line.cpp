@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "cli/command_line_bench.hpp"
 #include "cli/command_line_models.hpp"
 #include "cli/parser.hpp"
 #include "config/suggest.hpp"
@@ -62,7 +63,8 @@ namespace {
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, from, output, config, params, filters, controls, loras, styles, init_image, mask, outpaint, x, y, z;
+    Given prompt, from, output, config, params, filters, controls, loras, styles, init_image, mask, outpaint, x, y, z,
+        profile;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
@@ -80,7 +82,8 @@ struct Generate : Parser {
           outpaint(add(*app, "--outpaint")),
           x(add(*app, "--x")),
           y(add(*app, "--y")),
-          z(add(*app, "--z")) {
+          z(add(*app, "--z")),
+          profile(add(*app, "--profile")) {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
                                           {"--vae", "--vae"},
                                           {"--text-encoder", "--text-encoder"},
@@ -135,6 +138,8 @@ struct Generate : Parser {
             settings.emplace_back(name, add(*app, names));
         app->add_flag("--only-masked", line.only_masked);
         app->add_flag("--prompt-matrix", line.prompt_matrix);
+        app->add_flag("--profile-summary", line.profile_summary);
+        app->add_flag("--profile-peaks", line.profile_peaks);
         app->add_flag("--json", line.json);
         app->add_flag("-q,--quiet", line.quiet);
         app->add_flag("--safe-mode", line.safe_mode);
@@ -151,6 +156,7 @@ struct Generate : Parser {
         line.x = x.text();
         line.y = y.text();
         line.z = z.text();
+        line.profile = profile.text();
         if (const auto text = outpaint.text()) {
             HOST_ASSIGN(line.outpaint, read_outpaint(*text));
             if (!line.init_image)
@@ -309,6 +315,7 @@ struct Program {
     Given inspect_config = add(*inspect.app, "--config");
     Given inspect_file = add(*inspect.app, "file");
     ModelCommands model_commands{app, *models.app, line};
+    BenchCommands bench_commands{app, line};
     Parser plugins{app.add_subcommand("plugins")};
     Parser plugins_list{plugins.app->add_subcommand("list")};
     Parser plugins_enable{plugins.app->add_subcommand("enable")};
@@ -341,6 +348,11 @@ struct Program {
         for (const auto& [parser, name] : model_commands.parsers())
             if (const auto rest = parser->app->remaining(); !rest.empty())
                 return unexpected(*parser->app, rest.front());
+        for (const auto& [parser, name] : bench_commands.parsers())
+            if (parser->help) return help_of(name);
+        for (const auto& [parser, name] : bench_commands.parsers())
+            if (const auto rest = parser->app->remaining(); !rest.empty())
+                return unexpected(*parser->app, rest.front());
         const std::pair<const Parser*, const char*> inner_first[] = {
             {&inspect, "inspect"},       {&models, "models"},          {&devices, "devices"},
             {&generate, "generate"},     {&upscale, "upscale"},        {&preprocess, "preprocess"},
@@ -366,6 +378,8 @@ struct Program {
         if (devices.app->parsed()) return of(Command::devices);
         HOST_ASSIGN(const bool model_command, model_commands.read());
         if (model_command) return line;
+        HOST_ASSIGN(const bool bench_command, bench_commands.read());
+        if (bench_command) return line;
         if (inspect.app->parsed()) {
             if (!inspect_file.text()) return Failure{PUMICE_INVALID_ARGUMENT, "models inspect needs a file"};
             line.file = *inspect_file.text();

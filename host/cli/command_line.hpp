@@ -19,6 +19,14 @@ struct Outpaint {
 /// "left=128,bottom=64". PUMICE_INVALID_ARGUMENT.
 Expected<Outpaint> read_outpaint(const std::string& text);
 
+/// Of pumice bench.
+struct BenchLine {
+    std::optional<std::string> model, control, json, html;  ///< html: also of bench compare
+    std::string only;
+    std::uint32_t repeats = 0;  ///< 0: not given
+    bool quick = false;
+};
+
 struct CommandLine {
     enum class Command {
         help,
@@ -37,10 +45,12 @@ struct CommandLine {
         models_verify,
         info,
         merge,
-        bake_vae
+        bake_vae,
+        bench,
+        bench_compare
     } command = Command::help;
     /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list", "info", "merge", "bake-vae",
-    /// "models verify"
+    /// "models verify", "bench"
     std::string help_of;
     host::Settings settings;  ///< of generate
     std::optional<std::string> prompt;
@@ -56,7 +66,8 @@ struct CommandLine {
     std::string plugin;                   ///< id, of plugins enable and disable; file, folder or id, of plugins verify
     double seconds = 0;                   ///< of plugins verify: how long a check may take; 0: as usual
     std::string device;                   ///< of plugins verify: --device
-    std::vector<std::string> files;       ///< of plugins verify: --file
+    std::vector<std::string> files;       ///< of plugins verify: --file; of bench compare: the reports
+    BenchLine bench;
     std::vector<ControlOption> controls;  ///< of generate: --control
     std::vector<std::string> filters;     ///< of generate: --filter
     std::vector<std::string> loras;       ///< of generate: --lora
@@ -74,6 +85,8 @@ struct CommandLine {
     std::string sha256;                   ///< of models verify: digits that the file's must begin with
     bool no_hash = false;                 ///< of models list
     bool raw = false;                     ///< of info
+    std::optional<std::string> profile;   ///< of generate: --profile
+    bool profile_summary = false, profile_peaks = false;
     bool json = false, quiet = false;
     bool safe_mode = false;    ///< the plugins that come with Pumice alone
     bool probe_again = false;  ///< of plugins list

@@ -10,6 +10,7 @@
 #include "cli/commands.hpp"
 #include "cli/from_picture.hpp"
 #include "cli/output_names.hpp"
+#include "cli/profile.hpp"
 #include "cli/progress.hpp"
 #include "cli/prompts.hpp"
 #include "cli/starter.hpp"
@@ -222,6 +223,7 @@ private:
     std::string refiner_hash_;
     std::vector<std::string> files_;
     double write_seconds_ = 0;
+    Json profile_;  ///< summed up; null unless asked for
 };
 
 Expected<Images> Generation::make(Request& request) {
@@ -273,9 +275,11 @@ Expected<Images> Generation::make(Request& request) {
 Expected<void> Generation::run() {
     const OutputNames names(context_.line.output, context_.settings.output_folder);
     HOST_TRY(names.check());
+    HOST_TRY(check_profile(context_.line));
     Request request;
     HOST_ASSIGN(const Images images, make(request));
     HOST_TRY(write(images, request));
+    HOST_ASSIGN(profile_, write_profile(context_, bench_.engine(), images.profile()));
     report(request, images);
     return bench_.opened().check_validation();
 }
@@ -432,6 +436,7 @@ void Generation::report(const Request& request, const Images& images) const {
     const double total = seconds_since(begin_);
     if (!context_.line.json) {
         for (const std::string& file : files_) fmt::print("{}\n", file);
+        if (context_.line.profile_summary) fmt::print(stderr, "{}", profile_text(profile_));
         if (context_.line.quiet) return;
         for (const auto& note : json["notes"]) fmt::print(stderr, "note: {}\n", note.get<std::string>());
         double steps = 0;
@@ -486,6 +491,7 @@ void Generation::report(const Request& request, const Images& images) const {
                                            ? "latent"
                                            : request.hires->upscaler},
                           {"model", request.hires->upscaler_model}};
+    if (!profile_.is_null()) whole["profile"] = profile_;
     if (request.refiner)
         whole["refiner"] = {{"file", refiner_file_.string()},
                             {"sha256", refiner_hash_},
@@ -501,7 +507,11 @@ Expected<void> run_generate(const Context& context) {
         from.line.from.reset();
         return run_generate(from);
     }
-    if (is_grid(context.line)) return run_grid(context);
+    if (is_grid(context.line)) {
+        if (wants_profile(context.line))
+            return Failure{PUMICE_INVALID_ARGUMENT, "--profile and --profile-summary are of one picture, not of a grid"};
+        return run_grid(context);
+    }
     Workbench bench;
     return Generation(context, bench).run();
 }

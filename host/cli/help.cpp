@@ -21,6 +21,7 @@ Commands:
   info              say how a picture was made
   models            list, inspect and verify model files
   convert           write a model in another format, with other types, or pruned
+  bench             measure a device, and compare measured ones
   plugins           list samplers, schedules and other plugins; turn them on and off
 
 Options:
@@ -129,6 +130,9 @@ Where:
                           Without it: pumice-0001.png, or the next number that is free
       --config FILE       instead of ~/.config/pumice/config.toml
       --json              print a report in JSON instead of the names of the files
+      --profile FILE      write what the device did, kernel by kernel, for chrome://tracing or Perfetto
+      --profile-summary   print it summed up: time, GFLOP/s and GB/s by kernel and variant, memory by stage
+      --profile-peaks     measure first what the device can do at most, to compare with; kept for later runs
   -q, --quiet             no progress, no summary
   -h, --help              this text
 
@@ -340,6 +344,34 @@ file, in ~/.local/share/pumice/plugins, and beside the program. Of two with one 
 with one name, the first counts.
 )";
 
+constexpr std::string_view kBench = R"(Measure a device with Pumice, so that devices of all makers can be compared.
+
+  pumice bench [options]
+  pumice bench compare A.json B.json ... [--html FILE]
+
+First what the device can do at most (arithmetic, copying, launching), then fixed work with weights made from a fixed
+seed: Stable Diffusion 1.5 at 512x512, 20 steps, one picture and four, from a picture, with a ControlNet; XL at 1024x1024;
+the VAE, the text encoders. Each is held against the device's own fp32 (fp32: against the exact form): what is wrong is
+marked INVALID, and the exit status is then 1.
+
+      --quick             the starter model and small sizes, for weak devices: minutes
+  -m, --model FILE        this checkpoint in place of the made weights
+      --control-model FILE a ControlNet for it
+      --only NAME         those with this in their names, as vae or sd15-512-b1
+      --repeats N         warm runs of each, 2 to 100; 5 by default, quick 3
+      --json FILE         write the report; tools/bench/schema.json describes it. An existing file is replaced
+      --html FILE         write a page with charts, of one file
+      --device DEVICE     its number in `pumice devices`, a part of its name, or its UUID; by default the best
+      --precision NAME    auto, fp16, fp32, exact
+      --safe-mode         only the plugins that come with Pumice
+      --config FILE       instead of ~/.config/pumice/config.toml
+  -q, --quiet             no progress
+  -h, --help              this text
+
+Without --quick and -m, up to 9 GB are written below paths.cache and taken away again. compare refuses reports that were
+changed, are of another version, or of different work.
+)";
+
 constexpr std::string_view kVerify =
     R"(Hold a plugin against what the plugin interface asks of it: for those who write plugins.
 
@@ -411,6 +443,7 @@ std::string help_text(std::string_view command, const HelpNames& names) {
     if (command == "convert") return std::string(kConvert);
     if (command == "merge") return std::string(kMerge);
     if (command == "bake-vae") return std::string(kBakeVae);
+    if (command == "bench") return std::string(kBench);
     if (command == "info") return std::string(kInfo);
     if (command == "models list") return std::string(kModelsList);
     if (command == "models verify") return std::string(kModelsVerify);

@@ -79,6 +79,10 @@ Expected<void> run(const CommandLine& line, const Context& context) {
             return run_models_list(context);
         case CommandLine::Command::models_verify:
             return run_models_verify(context);
+        case CommandLine::Command::bench:
+            return run_bench(context);
+        case CommandLine::Command::bench_compare:
+            return run_bench_compare(context);
         default:
             return {};
     }

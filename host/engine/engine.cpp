@@ -2,9 +2,9 @@
 
 #include "engine/abi.hpp"
 #include "engine/objects.hpp"
+#include "engine/profile_json.hpp"
 
 namespace pumice {
-namespace {
 
 Result<std::shared_ptr<EngineState>> open_engine(const pumice_engine_options& options) {
     const Log log = abi::log_to(options.log, options.user);
@@ -30,10 +30,9 @@ Result<std::shared_ptr<EngineState>> open_engine(const pumice_engine_options& op
     DeviceDescription description(device->caps());
     return std::shared_ptr<EngineState>(
         new EngineState{std::move(device), std::move(kernels), std::move(description), std::move(registry),
-                        log, {}});
+                        log, {}, options.profile != 0});
 }
 
-}  // namespace
 }  // namespace pumice
 
 extern "C" {
@@ -60,6 +59,18 @@ pumice_status pumice_engine_device(const pumice_engine* engine, pumice_device_in
     return pumice::abi::guard(error, [&]() -> pumice::Status {
         if (!engine) return pumice::Error{pumice::Code::invalid_argument, "engine is NULL"};
         return pumice::abi::write_struct(engine->state->description.info(), info, "info");
+    });
+}
+
+pumice_status pumice_engine_peaks(pumice_engine* engine, char** json, pumice_error* error) {
+    return pumice::abi::guard(error, [&]() -> pumice::Status {
+        if (!json) return pumice::Error{pumice::Code::invalid_argument, "json is NULL"};
+        *json = nullptr;
+        if (!engine) return pumice::Error{pumice::Code::invalid_argument, "engine is NULL"};
+        const std::lock_guard lock(engine->state->running);
+        PUMICE_ASSIGN(const pumice::Peaks peaks, pumice::measure_peaks(engine->state->device));
+        *json = pumice::abi::text_to_caller(pumice::to_json(peaks).dump());
+        return {};
     });
 }
 

@@ -9,6 +9,7 @@
 
 #include "engine/abi.hpp"
 #include "engine/objects.hpp"
+#include "engine/profile_json.hpp"
 #include "engine/upscaler.hpp"
 #include "pipelines/control_picture.hpp"
 #include "plugins/plugin_control.hpp"
@@ -369,12 +370,31 @@ std::string report(const pumice_model& model, const TextToImageResult& result, c
     return json.dump();
 }
 
+/// What the device does while this lives is written down, if the engine was asked for that.
+class Profiling {
+public:
+    explicit Profiling(const EngineState& engine) : engine_(engine) {
+        if (engine_.profile) engine_.device->set_profile(std::make_shared<Profile>());
+    }
+    ~Profiling() { engine_.device->set_profile(nullptr); }
+    Profiling(const Profiling&) = delete;
+    Profiling& operator=(const Profiling&) = delete;
+    std::string json(Precision precision) const {
+        const Profile* profile = engine_.device->profile().get();
+        return profile ? trace_json(*profile, engine_.device->caps(), to_string(precision)) : "{}";
+    }
+
+private:
+    const EngineState& engine_;
+};
+
 Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumice_request& given) {
     PUMICE_ASSIGN(TextToImageRequest request, read_request(*model.engine, *model.model, given));
     PUMICE_ASSIGN(const auto filters, make_filters(*model.engine, given));
     const std::lock_guard lock(model.engine->running);
     const auto begin = std::chrono::steady_clock::now();
     model.engine->device->allocator().reset_peaks();
+    const Profiling profiling(*model.engine);
     PUMICE_ASSIGN(request.controls, make_controls(model, given, given.width, given.height));
     PUMICE_ASSIGN(request.hires, make_hires(model, given));
     PUMICE_ASSIGN(UsedAdapters adapters, use_adapters(model.adapters, *model.model, given));
@@ -389,6 +409,7 @@ Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumic
     for (const auto* notes : {&embeddings.notes, &adapters.notes})
         result.notes.insert(result.notes.begin(), notes->begin(), notes->end());
     images->report = report(model, result, adapters, embeddings, seconds);
+    images->profile = profiling.json(model.model->precision());
     images->all = std::move(result.images);
     images->seed = request.seed;
     images->one_seed = request.variation_strength != 0;
@@ -451,6 +472,10 @@ pumice_status pumice_images_get(const pumice_images* images, size_t index, pumic
 
 const char* pumice_images_report(const pumice_images* images) {
     return images ? images->report.c_str() : "{}";
+}
+
+const char* pumice_images_profile(const pumice_images* images) {
+    return images ? images->profile.c_str() : "{}";
 }
 
 }  // extern "C"

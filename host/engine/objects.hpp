@@ -28,10 +28,14 @@ struct EngineState {
     std::shared_ptr<plugins::Registry> plugins;
     Log log;
     std::mutex running;  ///< held while a request runs
+    bool profile = false;
 };
 
 /// What a caller asks for, as far as the device can: Code::missing_feature, Code::invalid_argument.
 Result<Precision> choose_precision(pumice_precision wanted, const Capabilities&);
+
+/// Opens the device; the errors of pumice_engine_create.
+Result<std::shared_ptr<EngineState>> open_engine(const pumice_engine_options&);
 
 }  // namespace pumice
 
@@ -66,5 +70,5 @@ struct pumice_images {
     std::vector<pumice::Image> all;
     std::uint64_t seed = 0;
     bool one_seed = false;  ///< of all pictures, not of the first
-    std::string report;
+    std::string report, profile = "{}";
 };

@@ -114,6 +114,24 @@ Result<Timing> repeat(const Bench& bench, Program& program) {
     return timing;
 }
 
+Result<Peaks> measure_peaks(const Bench& bench) {
+    if (bench.options.clock == Clock::device) return pumice::measure_peaks(bench.device);
+    return pumice::measure_peaks(
+        bench.device, [] { return cpu_now() / std::max(1u, std::thread::hardware_concurrency()); });
+}
+
+nlohmann::ordered_json to_json(const Peaks& p) {
+    nlohmann::ordered_json json{{"fp32_gflops", p.f32_gflops}, {"fp16_gflops", nullptr}, {"copy_gbps", p.copy_gbps}};
+    if (p.f16_gflops > 0) json["fp16_gflops"] = p.f16_gflops;
+    return json;
+}
+
+std::string describe(const Peaks& p) {
+    const std::string half = p.f16_gflops > 0 ? fmt::format("{:.0f}", p.f16_gflops) : "none";
+    return fmt::format("peak: fp32 {:.0f} GFLOP/s, fp16 arithmetic {}{}, copy {:.1f} GB/s", p.f32_gflops, half,
+                       p.f16_gflops > 0 ? " GFLOP/s" : "", p.copy_gbps);
+}
+
 Status write_json(const std::filesystem::path& path, const nlohmann::ordered_json& document) {
     std::ofstream file(path, std::ios::binary);
     file << document.dump(2) << '\n';

@@ -13,6 +13,7 @@
 #include "base/result.hpp"
 #include "graph/program.hpp"
 #include "kernels/kernel.hpp"
+#include "measure/peaks.hpp"
 #include "vulkan/device.hpp"
 
 namespace pumice::bench {
@@ -71,10 +72,6 @@ private:
     double wall_start_, cpu_start_;
 };
 
-/// The best rates that simple kernels reach; 0: the device has no such arithmetic.
-struct Peaks {
-    double f32_gflops = 0, f16_gflops = 0, copy_gbps = 0;  ///< copy: bytes read and bytes written, both counted
-};
 Result<Peaks> measure_peaks(const Bench&);
 nlohmann::ordered_json to_json(const Peaks&);
 std::string describe(const Peaks&);

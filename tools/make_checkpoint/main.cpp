@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "write_checkpoint.hpp"
+#include "models/random_checkpoint.hpp"
 
 namespace {
 

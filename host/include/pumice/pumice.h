@@ -219,9 +219,10 @@ typedef struct pumice_engine_options {
     void (*log)(void* user, pumice_log_level level, const char* line);
     void* user; /* given to `log` */
     const pumice_plugins* plugins; /* may be destroyed afterwards; NULL: those that come with Pumice */
+    int32_t profile; /* 1: what the device does for a request is timed kernel by kernel: pumice_images_profile */
 } pumice_engine_options;
 #define PUMICE_ENGINE_OPTIONS_INIT \
-    { sizeof(pumice_engine_options), NULL, NULL, NULL, 0, NULL, NULL, NULL }
+    { sizeof(pumice_engine_options), NULL, NULL, NULL, 0, NULL, NULL, NULL, 0 }
 
 /* Opens a device. options may be NULL. PUMICE_NO_DRIVER, PUMICE_NO_DEVICE (the message lists what there is),
  * PUMICE_MISSING_FEATURE, memory. */
@@ -231,6 +232,11 @@ PUMICE_API void pumice_engine_destroy(pumice_engine* engine);
 /* The device in use. The texts belong to the engine. */
 PUMICE_API pumice_status pumice_engine_device(const pumice_engine* engine, pumice_device_info* info,
                                               pumice_error* error);
+/* Measures in some seconds what the device can do at most, as a JSON object: "fp32_gflops", "fp16_gflops", "int8_gops" and
+ * "matrix_gflops" (null where the device, or this build, has no such arithmetic), "copy_gbps" (bytes read and bytes written,
+ * both counted), "launch_seconds" (of an empty submission, waited for), "dispatch_seconds" (of one more dispatch in it),
+ * "largest_buffer" (bytes). The text goes with pumice_string_destroy. */
+PUMICE_API pumice_status pumice_engine_peaks(pumice_engine* engine, char** json, pumice_error* error);
 
 /* ---- models ---------------------------------------------------------------------------------------------------- */
 
@@ -586,6 +592,11 @@ PUMICE_API pumice_status pumice_images_get(const pumice_images* images, size_t i
 /* How they were made, as a JSON object: precision, timings by stage in seconds, memory peaks in bytes, the adapters
  * and embeddings with their hashes, notes. The text belongs to the images. */
 PUMICE_API const char* pumice_images_report(const pumice_images* images);
+/* What the device did meanwhile, as a JSON object in Chrome's trace format (chrome://tracing, Perfetto): a span for each
+ * run of a recorded program on the host's clock, one for each dispatch on the device's, and under "pumice" the sums:
+ * "stages", "kernels" (by stage, kernel, variant and constants), seconds, FLOP, bytes. "{}" unless the engine was opened
+ * with `profile`. The text belongs to the images. */
+PUMICE_API const char* pumice_images_profile(const pumice_images* images);
 
 /* ---- from picture to picture ------------------------------------------------------------------------------------ */
 
@@ -647,6 +658,38 @@ typedef struct pumice_preprocess_request {
 /* Makes the picture that a control network is given: RGB. Errors as pumice_upscale. */
 PUMICE_API pumice_status pumice_preprocess(pumice_engine* engine, const pumice_preprocess_request* request,
                                            pumice_made_bitmap** made, pumice_error* error);
+
+/* ---- the benchmark ---------------------------------------------------------------------------------------------- */
+
+typedef struct pumice_bench_options {
+    size_t struct_size;
+    const char* device; /* as pumice_engine_options.device */
+    pumice_precision precision;
+    int32_t quick;             /* 1: the small profiles; `model` is then the starter model's file */
+    const char* model;         /* the checkpoint to measure with; NULL or "": random weights from a fixed seed */
+    const char* control_model; /* a ControlNet for `model`; NULL or "": with random weights one of that kind, else none */
+    const char* only;          /* part of a profile's name; NULL or "": all of them */
+    uint32_t repeats;          /* warm runs of a profile, 2...100; 0: 5, in the small profiles 3 */
+    const char* work_folder;   /* an existing folder for files that are gone at the end: weights (up to 7 GB), pipelines */
+    int32_t validation;        /* as pumice_engine_options */
+    void (*log)(void* user, pumice_log_level level, const char* line);
+    /* Called on the thread of the call with what is done next ("sd15-512-b1: warm run 2 of 5"). NULL: none. */
+    void (*on_progress)(void* user, const char* what);
+    void* user;
+    const pumice_cancel* cancel;   /* NULL: none */
+    const pumice_plugins* plugins; /* NULL: those that come with Pumice */
+} pumice_bench_options;
+#define PUMICE_BENCH_OPTIONS_INIT                                                                              \
+    {                                                                                                          \
+        sizeof(pumice_bench_options), NULL, PUMICE_PRECISION_AUTO, 0, NULL, NULL, NULL, 0, NULL, 0, NULL, NULL, \
+            NULL, NULL, NULL                                                                                   \
+    }
+
+/* Measures a device: its peaks, then fixed profiles, and whether what came out is right. *json is an object with "peaks" (as
+ * pumice_engine_peaks), "device" (the record), "precision", "host" and "results", as tools/bench/schema.json describes
+ * them; it goes with pumice_string_destroy. A wrong result is no error but "valid": false there. Errors of
+ * pumice_engine_create, pumice_model_load and pumice_generate; PUMICE_NOT_FOUND when no profile is of that name. */
+PUMICE_API pumice_status pumice_bench(const pumice_bench_options* options, char** json, pumice_error* error);
 
 #ifdef __cplusplus
 }

@@ -364,6 +364,7 @@ struct EngineOptions {
     bool validation = false;
     LogFunction log = {};              ///< on any thread, one call at a time; must not throw
     const Plugins* plugins = nullptr;  ///< nullptr: those that come with Pumice
+    bool profile = false;              ///< see Images::profile
 };
 
 class Engine {
@@ -375,6 +376,7 @@ public:
         options.cache_folder = detail::text_or_null(wanted.cache_folder);
         options.shader_folder = detail::text_or_null(wanted.shader_folder);
         options.validation = wanted.validation ? 1 : 0;
+        options.profile = wanted.profile ? 1 : 0;
         if (wanted.log) {
             engine.log_ = std::make_shared<LogFunction>(wanted.log);
             options.log = [](void* user, pumice_log_level level, const char* line) {
@@ -398,6 +400,13 @@ public:
         pumice_device_info info = PUMICE_DEVICE_INFO_INIT;
         pumice_engine_device(handle_.get(), &info, nullptr);
         return info;
+    }
+    /// See pumice_engine_peaks.
+    Expected<std::string> peaks() const {
+        pumice_error error = PUMICE_ERROR_INIT;
+        char* json = nullptr;
+        if (pumice_engine_peaks(handle_.get(), &json, &error) != PUMICE_OK) return detail::failure(error);
+        return std::string(detail::Handle<char>(json).get());
     }
     pumice_engine* handle() const { return handle_.get(); }
 
@@ -461,6 +470,50 @@ struct Hires {
                 upscaler_model.c_str()};
     }
 };
+
+/// The fields of pumice_bench_options, where they are described.
+struct BenchOptions {
+    std::string device = {};
+    pumice_precision precision = PUMICE_PRECISION_AUTO;
+    bool quick = false;
+    std::string model = {}, control_model = {}, only = {};
+    std::uint32_t repeats = 0;
+    std::string work_folder = {};
+    bool validation = false;
+    std::function<void(pumice_log_level, std::string_view)> log = {};  ///< must not throw
+    std::function<void(std::string_view what)> on_progress = {};       ///< must not throw
+    const Cancel* cancel = nullptr;
+    const Plugins* plugins = nullptr;
+};
+
+/// See pumice_bench.
+inline Expected<std::string> bench(const BenchOptions& wanted) {
+    pumice_bench_options options = PUMICE_BENCH_OPTIONS_INIT;
+    options.device = wanted.device.c_str();
+    options.precision = wanted.precision;
+    options.quick = wanted.quick ? 1 : 0;
+    options.model = wanted.model.c_str();
+    options.control_model = wanted.control_model.c_str();
+    options.only = wanted.only.c_str();
+    options.repeats = wanted.repeats;
+    options.work_folder = wanted.work_folder.c_str();
+    options.validation = wanted.validation ? 1 : 0;
+    if (wanted.log)
+        options.log = [](void* user, pumice_log_level level, const char* line) {
+            static_cast<const BenchOptions*>(user)->log(level, line);
+        };
+    if (wanted.on_progress)
+        options.on_progress = [](void* user, const char* what) {
+            static_cast<const BenchOptions*>(user)->on_progress(what);
+        };
+    options.user = const_cast<BenchOptions*>(&wanted);
+    if (wanted.cancel) options.cancel = wanted.cancel->handle();
+    if (wanted.plugins) options.plugins = wanted.plugins->handle();
+    pumice_error error = PUMICE_ERROR_INIT;
+    char* json = nullptr;
+    if (pumice_bench(&options, &json, &error) != PUMICE_OK) return detail::failure(error);
+    return std::string(detail::Handle<char>(json).get());
+}
 
 class Model;
 
@@ -543,6 +596,8 @@ public:
     }
     /// JSON, see pumice_images_report.
     std::string_view report() const { return pumice_images_report(handle_.get()); }
+    /// JSON, see pumice_images_profile.
+    std::string_view profile() const { return pumice_images_profile(handle_.get()); }
 
 private:
     friend class Model;

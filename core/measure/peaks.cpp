@@ -1,11 +1,12 @@
 // The device's peak rates, by the kernels of peak.comp.
+#include "measure/peaks.hpp"
+
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <string>
+#include <vector>
 
-#include <fmt/format.h>
-
-#include "bench.hpp"
 #include "kernels/embedded.hpp"
 #include "vulkan/command.hpp"
 #include "vulkan/pipeline.hpp"
@@ -13,19 +14,27 @@
 
 namespace pumice {
 extern const EmbeddedModules shaders_peak;  // made by the build from peak.comp
-}
 
-namespace pumice::bench {
 namespace {
 
 constexpr std::uint32_t kWorkgroup = 64;
 constexpr double kFlopsPerRound = 2.0 * 16 * 2 * 4;  // fused, steps, chains of four elements
 constexpr double kLongEnough = 0.03;                 // seconds: far above what a submission costs
+constexpr double kOpsPerRound = 8.0 * 16 * 2;         // of a packed dot product: four products, four sums
 constexpr int kRuns = 5;
 
 struct Push {
     std::uint32_t count;
     float factor, addend;
+};
+
+double wall() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+struct Bench {
+    std::shared_ptr<Device> device;
+    std::function<double()> clock;
 };
 
 /// One kernel of peak.comp with its buffers.
@@ -41,7 +50,7 @@ public:
 
     Status make(std::span<const std::shared_ptr<Buffer>> buffers);
     /// The least seconds of some runs.
-    Result<double> time(std::uint32_t count, std::array<std::uint32_t, 2> groups);
+    Result<double> time(std::uint32_t count, std::array<std::uint32_t, 2> groups, std::uint32_t dispatches = 1);
 
 private:
     Status bind(std::span<const std::shared_ptr<Buffer>> buffers);
@@ -88,11 +97,13 @@ Status Kernel::bind(std::span<const std::shared_ptr<Buffer>> buffers) {
     return {};
 }
 
-Result<double> Kernel::time(std::uint32_t count, std::array<std::uint32_t, 2> groups) {
+Result<double> Kernel::time(std::uint32_t count, std::array<std::uint32_t, 2> groups, std::uint32_t dispatches) {
+    const VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr, VK_ACCESS_SHADER_WRITE_BIT,
+                                 VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT};
     const Push push{count, 0.999f, 0.001f};
     double least = 0;
     for (int run = 0; run < kRuns; ++run) {
-        const Stopwatch watch(bench_.options.clock);
+        const double begin = bench_.clock ? bench_.clock() : wall();
         PUMICE_TRY(run_commands(bench_.device, [&](VkCommandBuffer commands) {
             stamps_->reset(commands, 0, 2);
             vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline_.pipeline);
@@ -100,31 +111,37 @@ Result<double> Kernel::time(std::uint32_t count, std::array<std::uint32_t, 2> gr
                                     nullptr);
             vkCmdPushConstants(commands, pipeline_.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(push), &push);
             stamps_->write(commands, 0);
-            vkCmdDispatch(commands, groups[0], groups[1], 1);
+            for (std::uint32_t i = 0; i < dispatches; ++i) {
+                if (i > 0)
+                    vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                         VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &memory, 0, nullptr, 0, nullptr);
+                vkCmdDispatch(commands, groups[0], groups[1], 1);
+            }
             stamps_->write(commands, 1);
         }));
         PUMICE_ASSIGN(const double nanoseconds, stamps_->nanoseconds(0, 1));
-        const double seconds = watch.seconds(nanoseconds * 1e-9);
+        const double passed = (bench_.clock ? bench_.clock() : wall()) - begin;
+        const double seconds = bench_.clock || nanoseconds <= 0 ? passed : nanoseconds * 1e-9;
         if (run > 0) least = least > 0 ? std::min(least, seconds) : seconds;  // the first one warms up
     }
     return least;
 }
 
-/// GFLOP/s of the better of fma() and multiply-add.
-Result<double> arithmetic(const Bench& bench, const std::string& type) {
+/// GFLOP/s of the best of some kernels, whose rounds are so many operations an invocation.
+Result<double> arithmetic(const Bench& bench, const std::vector<std::string>& names, double per_round) {
     PUMICE_ASSIGN(std::shared_ptr<Buffer> output,
                   bench.device->allocator().create(1 << 20, Intent::device, "peak output"));
     const std::array buffers{std::move(output)};
     // Enough invocations to fill any card; a processor does not mind.
     const std::array<std::uint32_t, 2> groups{8192, 1};
     double best = 0;
-    for (const char* form : {"fma_", "muladd_"}) {
-        Kernel kernel(bench, form + type);
+    for (const std::string& name : names) {
+        Kernel kernel(bench, name);
         PUMICE_TRY(kernel.make(buffers));
         for (std::uint32_t rounds = 1; rounds <= 1u << 16; rounds *= 4) {
             PUMICE_ASSIGN(const double seconds, kernel.time(rounds, groups));
             if (seconds <= 0) return Error{Code::internal, "the clock stands still"};
-            const double flops = kFlopsPerRound * rounds * kWorkgroup * groups[0];
+            const double flops = per_round * rounds * kWorkgroup * groups[0];
             best = std::max(best, flops / seconds * 1e-9);
             if (seconds > kLongEnough) break;
         }
@@ -159,28 +176,55 @@ Result<double> copy(const Bench& bench) {
     return best;
 }
 
+/// The median of the seconds of an empty submission.
+Result<double> launch(const Bench& bench) {
+    std::vector<double> seconds;
+    for (int i = 0; i < 21; ++i) {
+        const double begin = wall();
+        PUMICE_TRY(run_commands(bench.device, [](VkCommandBuffer) {}));
+        seconds.push_back(wall() - begin);
+    }
+    std::sort(seconds.begin(), seconds.end());
+    return seconds[seconds.size() / 2];
+}
+
+Result<double> dispatch(const Bench& bench) {
+    std::array<std::shared_ptr<Buffer>, 2> buffers;
+    for (auto& buffer : buffers) {
+        PUMICE_ASSIGN(buffer, bench.device->allocator().create(4096, Intent::device, "peak dispatch"));
+    }
+    constexpr std::uint32_t kMore = 256;
+    Kernel kernel(bench, "copy16");
+    PUMICE_TRY(kernel.make(buffers));
+    PUMICE_ASSIGN(const double one, kernel.time(kWorkgroup, {1, 1}, 1));
+    PUMICE_ASSIGN(const double many, kernel.time(kWorkgroup, {1, 1}, 1 + kMore));
+    return std::max(0.0, many - one) / kMore;
+}
+
+bool built(const std::string& name) {
+    return std::any_of(shaders_peak.begin(), shaders_peak.end(),
+                       [&](const EmbeddedModule& m) { return m.name == "peak." + name; });
+}
+
 }  // namespace
 
-Result<Peaks> measure_peaks(const Bench& bench) {
+Result<Peaks> measure_peaks(const std::shared_ptr<Device>& device, const std::function<double()>& clock) {
+    const Bench bench{device, clock};
+    const Capabilities& caps = device->caps();
     Peaks peaks;
-    PUMICE_ASSIGN(peaks.f32_gflops, arithmetic(bench, "f32"));
-    if (bench.device->caps().float16) {
-        PUMICE_ASSIGN(peaks.f16_gflops, arithmetic(bench, "f16"));
+    PUMICE_ASSIGN(peaks.f32_gflops, arithmetic(bench, {"fma_f32", "muladd_f32"}, kFlopsPerRound));
+    if (caps.float16) {
+        PUMICE_ASSIGN(peaks.f16_gflops, arithmetic(bench, {"fma_f16", "muladd_f16"}, kFlopsPerRound));
+    }
+    if (caps.integer_dot_product && built("dot_i8")) {
+        PUMICE_ASSIGN(peaks.int8_gops, arithmetic(bench, {"dot_i8"}, kOpsPerRound));
     }
     PUMICE_ASSIGN(peaks.copy_gbps, copy(bench));
+    PUMICE_ASSIGN(peaks.launch_seconds, launch(bench));
+    PUMICE_ASSIGN(peaks.dispatch_seconds, dispatch(bench));
+    peaks.largest_buffer =
+        std::min({caps.max_buffer_size, caps.max_allocation_size, device->allocator().device_bytes_free()});
     return peaks;
 }
 
-nlohmann::ordered_json to_json(const Peaks& p) {
-    nlohmann::ordered_json json{{"fp32_gflops", p.f32_gflops}, {"fp16_gflops", nullptr}, {"copy_gbps", p.copy_gbps}};
-    if (p.f16_gflops > 0) json["fp16_gflops"] = p.f16_gflops;
-    return json;
-}
-
-std::string describe(const Peaks& p) {
-    const std::string half = p.f16_gflops > 0 ? fmt::format("{:.0f}", p.f16_gflops) : "none";
-    return fmt::format("peak: fp32 {:.0f} GFLOP/s, fp16 arithmetic {}{}, copy {:.1f} GB/s", p.f32_gflops, half,
-                       p.f16_gflops > 0 ? " GFLOP/s" : "", p.copy_gbps);
-}
-
-}  // namespace pumice::bench
+}  // namespace pumice

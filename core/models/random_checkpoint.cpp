@@ -1,4 +1,4 @@
-#include "write_checkpoint.hpp"
+#include "models/random_checkpoint.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -12,7 +12,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "random_weights.hpp"
+#include "models/random_weights.hpp"
 
 namespace pumice {
 namespace {
@@ -114,14 +114,10 @@ Status check(const std::filesystem::path& path, const ModelConfig& config) {
     return Error{Code::internal, path.string() + ": the file does not have the geometry it was made from"};
 }
 
-}  // namespace
-
-Result<CheckpointSummary> write_checkpoint(const CheckpointRequest& request) {
-    PUMICE_TRY(check_config(request.config));
+Result<CheckpointSummary> write_tensors(const CheckpointRequest& request, std::vector<TensorSpec> specs, bool model) {
     std::error_code ignored;
     if (!request.overwrite && std::filesystem::exists(std::filesystem::symlink_status(request.file, ignored)))
         return Error{Code::io, request.file.string() + ": exists (--force overwrites it)"};
-    std::vector<TensorSpec> specs = expected_tensors(request.config);
     std::sort(specs.begin(), specs.end(), [](const TensorSpec& a, const TensorSpec& b) { return a.name < b.name; });
 
     PUMICE_ASSIGN(PartialFile file, PartialFile::create(request.file));
@@ -135,9 +131,55 @@ Result<CheckpointSummary> write_checkpoint(const CheckpointRequest& request) {
     }
     summary.bytes += summary.parameters * size_of(request.dtype);
     PUMICE_TRY(file.close());
-    PUMICE_TRY(check(file.path(), request.config));
+    if (model) PUMICE_TRY(check(file.path(), request.config));
     PUMICE_TRY(file.appear());
     return summary;
+}
+
+/// How many channels leave an input or middle block: the rows of its last convolution.
+std::uint64_t channels_behind(const std::vector<TensorSpec>& specs, const std::string& block) {
+    for (const char* last : {".0.out_layers.3.weight", ".0.op.weight", ".0.weight"})
+        for (const TensorSpec& t : specs)
+            if (t.name == block + last) return t.shape[0];
+    return 0;
+}
+
+}  // namespace
+
+std::vector<TensorSpec> control_tensors(const UnetConfig& config) {
+    const std::string unet = "model.diffusion_model.", control = "control_model.";
+    const std::vector<TensorSpec> all = expected_tensors(config);
+    std::vector<TensorSpec> specs;
+    for (TensorSpec t : all)
+        for (const char* part : {"time_embed.", "label_emb.", "input_blocks.", "middle_block."})
+            if (t.name.starts_with(unet + part)) {
+                t.name.replace(0, unet.size(), control);
+                specs.push_back(std::move(t));
+                break;
+            }
+    const auto add = [&](const std::string& name, std::uint64_t out, std::uint64_t in, std::uint64_t side) {
+        specs.push_back({control + name + ".weight", {out, in, side, side}, WeightUse::conv});
+        specs.push_back({control + name + ".bias", {out}, WeightUse::vector});
+    };
+    for (int i = 0;; ++i) {
+        const std::uint64_t channels = channels_behind(all, unet + "input_blocks." + std::to_string(i));
+        if (channels == 0) break;
+        add("zero_convs." + std::to_string(i) + ".0", channels, channels, 1);
+    }
+    const std::uint64_t middle = channels_behind(all, unet + "middle_block");
+    add("middle_block_out.0", middle, middle, 1);
+    const std::uint64_t hint[] = {3, 16, 16, 32, 32, 96, 96, 256, channels_behind(all, unet + "input_blocks.0")};
+    for (int i = 0; i < 8; ++i) add("input_hint_block." + std::to_string(2 * i), hint[i + 1], hint[i], 3);
+    return specs;
+}
+
+Result<CheckpointSummary> write_checkpoint(const CheckpointRequest& request) {
+    PUMICE_TRY(check_config(request.config));
+    return write_tensors(request, expected_tensors(request.config), true);
+}
+
+Result<CheckpointSummary> write_control_checkpoint(const CheckpointRequest& request) {
+    return write_tensors(request, control_tensors(request.config.unet), false);
 }
 
 }  // namespace pumice

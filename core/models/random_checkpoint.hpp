@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "graph/tensor.hpp"
@@ -28,5 +29,11 @@ struct CheckpointSummary {
 /// Writes beside the target and renames when the file is complete and has been read back as the geometry asked for;
 /// on an error no file is left. Code::io names the file: it exists (and overwrite is not set), full disk, permission.
 Result<CheckpointSummary> write_checkpoint(const CheckpointRequest&);
+
+/// Of a ControlNet for the request's UNet: its input and middle blocks, the convolutions that look at the picture, and
+/// those of one pixel behind each block (random like the rest, not zero as before training).
+std::vector<TensorSpec> control_tensors(const UnetConfig&);
+/// The same for these; config_json is not used.
+Result<CheckpointSummary> write_control_checkpoint(const CheckpointRequest&);
 
 }  // namespace pumice

@@ -1,4 +1,4 @@
-#include "random_weights.hpp"
+#include "models/random_weights.hpp"
 
 #include <array>
 #include <bit>
