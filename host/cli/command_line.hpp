@@ -37,9 +37,11 @@ struct CommandLine {
         models_verify,
         info,
         merge,
-        bake_vae
+        bake_vae,
+        bake_lora,
+        extract_lora
     } command = Command::help;
-    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list", "info", "merge", "bake-vae",
+    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list", "info", "merge", "bake-vae", "bake-lora", "extract-lora",
     /// "models verify"
     std::string help_of;
     host::Settings settings;  ///< of generate
@@ -59,7 +61,7 @@ struct CommandLine {
     std::vector<std::string> files;       ///< of plugins verify: --file
     std::vector<ControlOption> controls;  ///< of generate: --control
     std::vector<std::string> filters;     ///< of generate: --filter
-    std::vector<std::string> loras;       ///< of generate: --lora
+    std::vector<std::string> loras;       ///< of generate and models bake-lora: --lora
     std::vector<std::string> styles;      ///< of generate: --style
     std::string picture;                  ///< of upscale, preprocess and info: the file that is read; empty: none
     std::string method;                   ///< the name of the preprocessor; --upscaler, or empty
@@ -68,6 +70,7 @@ struct CommandLine {
     std::uint32_t width = 0, height = 0;  ///< of preprocess; 0: not given
     std::uint64_t seed = 0;               ///< of preprocess
     MergeRequest merge;                   ///< of models merge
+    ExtractRequest extract;               ///< of models extract-lora
     WriteOptions write;                   ///< of the commands that write a model; all of it but the callbacks
     std::string sha256;                   ///< of models verify: digits that the file's must begin with
     bool no_hash = false;                 ///< of models list
