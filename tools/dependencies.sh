@@ -14,7 +14,7 @@ packages_of() {
     build)
         echo git ca-certificates g++ cmake ninja-build pkg-config
         echo libvulkan-dev glslc libshaderc-dev glslang-dev spirv-tools
-        echo libboost-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev
+        echo libboost-dev libeigen3-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libtomlplusplus-dev libcli11-dev
         echo libpcre2-dev libutf8proc-dev libpng-dev libssl-dev libarchive-dev zlib1g-dev libsodium-dev
         echo libpango1.0-dev fonts-dejavu-core
         # They fetch and convert the tokenizer's vocabulary. Where Node.js was installed from elsewhere, Debian's package

@@ -33,6 +33,8 @@ public:
     /// By AdapterKey::module; null if there is none.
     const AdapterTarget* find(const std::string& module) const;
     std::size_t size() const { return by_module_.size(); }
+    /// All of them; a tensor may stand under several names.
+    const std::map<std::string, AdapterTarget>& modules() const { return by_module_; }
     /// Channels that cross-attention looks at, 0 if there is none: tells the families apart.
     std::uint64_t context_channels() const { return context_channels_; }
     const WeightFile& model() const { return model_; }

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <filesystem>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -12,10 +13,11 @@ namespace pumice::cli {
 namespace fs = std::filesystem;
 namespace {
 
-bool is_number(std::string_view text) {
-    double value = 0;
+std::optional<float> number(std::string_view text) {
+    float value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size();
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return value;
 }
 
 std::vector<std::string> folders_of(const host::Settings& settings, ModelKind kind) {
@@ -36,18 +38,28 @@ std::vector<std::string> embedding_folders(const host::Settings& settings) {
                                       : folders_of(settings, ModelKind::embedding);
 }
 
-Expected<void> add_lora(const std::string& option, std::string& prompt, std::vector<std::string>& folders) {
+Expected<LoraOption> lora_option(const std::string& option) {
     // Weights are the last one or two parts; a name may have a colon.
-    std::string name = option, weights;
+    LoraOption lora{option, {}};
     for (int i = 0; i < 2; ++i) {
-        const std::size_t colon = name.rfind(':');
-        if (colon == std::string::npos || !is_number(std::string_view(name).substr(colon + 1))) break;
-        weights = name.substr(colon) + weights;
-        name.resize(colon);
+        const std::size_t colon = lora.name.rfind(':');
+        const auto value =
+            colon == std::string::npos ? std::nullopt : number(std::string_view(lora.name).substr(colon + 1));
+        if (!value) break;
+        lora.text_weight = *value;
+        if (i == 0) lora.unet_weight = *value;
+        lora.weights = lora.name.substr(colon) + lora.weights;
+        lora.name.resize(colon);
     }
-    if (const std::size_t colon = name.rfind(':'); colon != std::string::npos && weights.empty())
+    if (const std::size_t colon = lora.name.rfind(':'); colon != std::string::npos && lora.weights.empty())
         return Failure{PUMICE_INVALID_ARGUMENT,
-                       fmt::format("--lora: {} is not a weight", host::shown(name.substr(colon + 1)))};
+                       fmt::format("--lora: {} is not a weight", host::shown(lora.name.substr(colon + 1)))};
+    return lora;
+}
+
+Expected<void> add_lora(const std::string& option, std::string& prompt, std::vector<std::string>& folders) {
+    HOST_ASSIGN(LoraOption lora, lora_option(option));
+    std::string& name = lora.name;
     std::error_code error;
     const fs::path file(name);
     if (fs::is_regular_file(file, error)) {
@@ -57,7 +69,7 @@ Expected<void> add_lora(const std::string& option, std::string& prompt, std::vec
     } else if (file.has_parent_path() && file.is_absolute()) {
         return Failure{PUMICE_NOT_FOUND, fmt::format("there is no LoRA file {}", name)};
     }
-    prompt += fmt::format(" <lora:{}{}>", name, weights.empty() ? ":1" : weights);
+    prompt += fmt::format(" <lora:{}{}>", name, lora.weights.empty() ? ":1" : lora.weights);
     return {};
 }
 

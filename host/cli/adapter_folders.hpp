@@ -15,6 +15,14 @@ std::vector<std::string> lora_folders(const host::Settings&);
 /// paths.embeddings; else the folders `embeddings` in, beside or above paths.models, as those programs have them.
 std::vector<std::string> embedding_folders(const host::Settings&);
 
+/// "NAME", "NAME:0.8", "NAME:0.5:0.8" (text encoder, UNet).
+struct LoraOption {
+    std::string name, weights;  ///< "" or ":0.5:0.8"
+    float text_weight = 1, unet_weight = 1;
+};
+/// PUMICE_INVALID_ARGUMENT for a weight that is no number.
+Expected<LoraOption> lora_option(const std::string& option);
+
 /// "--lora NAME:0.8" as "<lora:NAME:0.8>" at the end of the prompt, and the folder of a file among those that are
 /// looked through. PUMICE_INVALID_ARGUMENT for a weight that is no number; PUMICE_NOT_FOUND for a path without a file.
 Expected<void> add_lora(const std::string& option, std::string& prompt, std::vector<std::string>& folders);

@@ -47,10 +47,12 @@ struct CommandLine {
         merge,
         bake_vae,
         bench,
-        bench_compare
+        bench_compare,
+        bake_lora,
+        extract_lora
     } command = Command::help;
-    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list", "info", "merge", "bake-vae",
-    /// "models verify", "bench"
+    /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify",
+    /// "convert", "models list", "info", "merge", "bake-vae", "bake-lora", "extract-lora", "models verify", "bench"
     std::string help_of;
     host::Settings settings;  ///< of generate
     std::optional<std::string> prompt;
@@ -70,7 +72,7 @@ struct CommandLine {
     BenchLine bench;
     std::vector<ControlOption> controls;  ///< of generate: --control
     std::vector<std::string> filters;     ///< of generate: --filter
-    std::vector<std::string> loras;       ///< of generate: --lora
+    std::vector<std::string> loras;       ///< of generate and models bake-lora: --lora
     std::vector<std::string> styles;      ///< of generate: --style
     /// Where a picture's LoRAs and embeddings were found: looked in before other folders.
     std::vector<std::string> lora_folders, embedding_folders;
@@ -81,6 +83,7 @@ struct CommandLine {
     std::uint32_t width = 0, height = 0;  ///< of preprocess; 0: not given
     std::uint64_t seed = 0;               ///< of preprocess
     MergeRequest merge;                   ///< of models merge
+    ExtractRequest extract;               ///< of models extract-lora
     WriteOptions write;                   ///< of the commands that write a model; all of it but the callbacks
     std::string sha256;                   ///< of models verify: digits that the file's must begin with
     bool no_hash = false;                 ///< of models list

@@ -109,6 +109,51 @@ Expected<void> BakeVae::read() {
     return {};
 }
 
+BakeLora::BakeLora(CLI::App& models, CommandLine& to)
+    : WriteCommand(models, "bake-lora", to), model(add(*app, "-m,--model")), loras(add_all(*app, "--lora")) {}
+
+Expected<void> BakeLora::read() {
+    if (!model.text() || loras.option->count() == 0)
+        return Failure{PUMICE_INVALID_ARGUMENT, "models bake-lora needs a model (-m) and at least one --lora"};
+    line.file = *model.text();
+    line.loras = loras.option->results();
+    return read_shared(Command::bake_lora);
+}
+
+ExtractLora::ExtractLora(CLI::App& models, CommandLine& to)
+    : WriteCommand(models, "extract-lora", to),
+      tuned(add(*app, "tuned")),
+      base(add(*app, "base")),
+      rank(add(*app, "--rank")),
+      conv_rank(add(*app, "--conv-rank")) {}
+
+namespace {
+
+Expected<std::uint32_t> whole_rank(std::string_view text, const char* option) {
+    constexpr std::uint32_t kMost = 4096;
+    std::uint32_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size() && value >= 1 && value <= kMost) return value;
+    return Failure{PUMICE_INVALID_ARGUMENT,
+                   fmt::format("{}: {} is not a number from 1 to {}", option, host::shown(text), kMost)};
+}
+
+}  // namespace
+
+Expected<void> ExtractLora::read() {
+    if (!tuned.text() || !base.text())
+        return Failure{PUMICE_INVALID_ARGUMENT, "models extract-lora needs two models: the tuned one, and its base"};
+    line.extract.tuned = *tuned.text();
+    line.extract.base = *base.text();
+    if (const auto text = rank.text()) {
+        HOST_ASSIGN(line.extract.rank, whole_rank(*text, "--rank"));
+    }
+    if (const auto text = conv_rank.text()) {
+        HOST_ASSIGN(line.extract.conv_rank, whole_rank(*text, "--conv-rank"));
+    }
+    return read_shared(Command::extract_lora);
+}
+
 ModelsList::ModelsList(CLI::App& models, CommandLine& to)
     : Parser(models.add_subcommand("list")), line(to), config(add(*app, "--config")) {
     app->add_flag("--json", line.json);
@@ -165,11 +210,14 @@ ModelCommands::ModelCommands(CLI::App& program, CLI::App& models, CommandLine& l
       list(models, line),
       verify(models, line),
       merge(models, line),
-      bake_vae(models, line) {}
+      bake_vae(models, line),
+      bake_lora(models, line),
+      extract_lora(models, line) {}
 
 std::vector<std::pair<const Parser*, const char*>> ModelCommands::parsers() const {
     return {{&convert, "convert"},      {&info, "info"},   {&list, "models list"},
-            {&verify, "models verify"}, {&merge, "merge"}, {&bake_vae, "bake-vae"}};
+            {&verify, "models verify"}, {&merge, "merge"}, {&bake_vae, "bake-vae"},
+            {&bake_lora, "bake-lora"},  {&extract_lora, "extract-lora"}};
 }
 
 Expected<bool> ModelCommands::read() {
@@ -193,6 +241,12 @@ Expected<bool> ModelCommands::read() {
     }
     if (!given) {
         HOST_ASSIGN(given, read_if(bake_vae));
+    }
+    if (!given) {
+        HOST_ASSIGN(given, read_if(bake_lora));
+    }
+    if (!given) {
+        HOST_ASSIGN(given, read_if(extract_lora));
     }
     return given;
 }

@@ -38,6 +38,20 @@ struct BakeVae : WriteCommand {
     Expected<void> read();
 };
 
+/// pumice models bake-lora.
+struct BakeLora : WriteCommand {
+    Given model, loras;
+    BakeLora(CLI::App& models, CommandLine& to);
+    Expected<void> read();
+};
+
+/// pumice models extract-lora.
+struct ExtractLora : WriteCommand {
+    Given tuned, base, rank, conv_rank;
+    ExtractLora(CLI::App& models, CommandLine& to);
+    Expected<void> read();
+};
+
 /// pumice models list.
 struct ModelsList : Parser {
     CommandLine& line;
@@ -69,6 +83,8 @@ struct ModelCommands {
     ModelsVerify verify;
     Merge merge;
     BakeVae bake_vae;
+    BakeLora bake_lora;
+    ExtractLora extract_lora;
     /// `program` has the commands that stand alone, `models` those of `pumice models`.
     ModelCommands(CLI::App& program, CLI::App& models, CommandLine&);
     /// With the names of their helps.

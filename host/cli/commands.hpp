@@ -24,6 +24,8 @@ Expected<void> run_devices(const Context&);
 Expected<void> run_inspect(const Context&);
 Expected<void> run_convert(const Context&);
 Expected<void> run_merge(const Context&);
+Expected<void> run_bake_lora(const Context&);
+Expected<void> run_extract_lora(const Context&);
 Expected<void> run_models_list(const Context&);
 Expected<void> run_info(const Context&);
 Expected<void> run_models_verify(const Context&);

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/adapter_folders.hpp"
 #include "cli/commands.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
@@ -83,6 +84,29 @@ Expected<void> run_merge(const Context& context) {
     }
     return write_model(context,
                        [&](const WriteOptions& options) { return merge(request, *context.line.output, options); });
+}
+
+Expected<void> run_bake_lora(const Context& context) {
+    HOST_ASSIGN(const auto model, find_model(context.line.file, context.settings));
+    std::vector<Adapter> adapters;
+    for (const std::string& option : context.line.loras) {
+        HOST_ASSIGN(const LoraOption lora, lora_option(option));
+        HOST_ASSIGN(const auto file, find_model(lora.name, context.settings, ModelKind::lora));
+        adapters.push_back({file.string(), lora.text_weight, lora.unet_weight});
+    }
+    return write_model(context, [&](const WriteOptions& options) {
+        return bake(model.string(), adapters, *context.line.output, options);
+    });
+}
+
+Expected<void> run_extract_lora(const Context& context) {
+    ExtractRequest request = context.line.extract;
+    for (std::string* const name : {&request.tuned, &request.base}) {
+        HOST_ASSIGN(const auto file, find_model(*name, context.settings));
+        *name = file.string();
+    }
+    return write_model(context,
+                       [&](const WriteOptions& options) { return extract(request, *context.line.output, options); });
 }
 
 }  // namespace pumice::cli

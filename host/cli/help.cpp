@@ -200,12 +200,16 @@ constexpr std::string_view kModels = R"(Look at model files and folders.
   pumice models verify FILE [options]
   pumice models merge A B [C] -o OUTPUT [options]
   pumice models bake-vae MODEL VAE -o OUTPUT [options]
+  pumice models bake-lora -m MODEL --lora FILE[:WEIGHT] … -o OUTPUT [options]
+  pumice models extract-lora TUNED BASE -o OUTPUT [options]
 
   list          the models in the model folders: kind, family, size, hash
   inspect       say what a file holds
   verify        read all of a file: its hash, numbers that are none, missing tensors
   merge         make one model of two or three
   bake-vae      write a model with the autoencoder of another file
+  bake-lora     write a model with adapters in its weights
+  extract-lora  write the difference of two models as a LoRA
   -h, --help    this text; with a command, its options
 
 A model is named by a file or folder, or by what `pumice models list` shows: its name below the sub-folder, the beginning
@@ -238,6 +242,36 @@ constexpr std::string_view kBakeVae = R"(Write a model with the autoencoder of a
   -o, --output NAME, --type, --format, --prune, --ema, --text-encoder, --force, --json, --config, --quiet: as
                      pumice convert has them
   -h, --help         this text
+)";
+
+constexpr std::string_view kBakeLora = R"(Write a model with LoRA or LyCORIS in its weights.
+
+  pumice models bake-lora -m MODEL --lora FILE[:WEIGHT] … -o OUTPUT [options]
+
+  -m, --model MODEL  a model file or folder, or a name in the model folders
+      --lora FILE[:WEIGHT]
+                     an adapter, or a name in the model folders; may be repeated. FILE:TEXT:UNET has weights for each;
+                     1 by default
+  -o, --output NAME, --type, --format, --prune, --ema, --vae, --text-encoder, --force, --json, --config, --quiet: as
+                     pumice convert has them
+  -h, --help         this text
+
+The weights are those that `generate --lora` computes with, rounded to the types of the model, or of --type.
+)";
+
+constexpr std::string_view kExtractLora = R"(Write the difference of two models as a LoRA.
+
+  pumice models extract-lora TUNED BASE -o OUTPUT [options]
+
+  TUNED, BASE        model files or folders, or names in the model folders; TUNED was trained from BASE
+      --rank N       of the matrices, 1 to 4096; by default 32
+      --conv-rank N  of convolutions larger than 1x1; by default the same
+  -o, --output NAME  .safetensors or .ckpt
+      --type TYPE    fp32, fp16 or bf16; by default fp16
+      --force, --json, --config, --quiet: as pumice convert has them
+  -h, --help         this text
+
+UNet and text encoders, under kohya's names. The summary tells how much of the difference the LoRA has.
 )";
 
 constexpr std::string_view kInfo = R"(Say how a picture was made, from the texts in its file.
@@ -444,6 +478,8 @@ std::string help_text(std::string_view command, const HelpNames& names) {
     if (command == "merge") return std::string(kMerge);
     if (command == "bake-vae") return std::string(kBakeVae);
     if (command == "bench") return std::string(kBench);
+    if (command == "bake-lora") return std::string(kBakeLora);
+    if (command == "extract-lora") return std::string(kExtractLora);
     if (command == "info") return std::string(kInfo);
     if (command == "models list") return std::string(kModelsList);
     if (command == "models verify") return std::string(kModelsVerify);

@@ -73,6 +73,10 @@ Expected<void> run(const CommandLine& line, const Context& context) {
             return run_convert(context);
         case CommandLine::Command::merge:
             return run_merge(context);
+        case CommandLine::Command::bake_lora:
+            return run_bake_lora(context);
+        case CommandLine::Command::extract_lora:
+            return run_extract_lora(context);
         case CommandLine::Command::info:
             return run_info(context);
         case CommandLine::Command::models_list:

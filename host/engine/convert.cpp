@@ -14,18 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// The file with the parts that are to come from others.
-Result<WeightFile> open_with_parts(const char* path, const pumice_write_options& options) {
-    auto file = WeightFile::open(path);
-    for (const auto& [other, part] :
-         {std::pair(options.vae, ModelPart::vae), std::pair(options.text_encoder, ModelPart::text)}) {
-        if (!file || !other || !*other) continue;
-        PUMICE_ASSIGN(const WeightFile opened, WeightFile::open(other));
-        file = with_part(*file, opened, part);
-    }
-    return file;
-}
-
 std::uint64_t size_on_disk(const std::filesystem::path& path) {
     std::error_code ignored;
     if (!std::filesystem::is_directory(path, ignored)) return std::filesystem::file_size(path, ignored);
@@ -112,6 +100,17 @@ Result<std::string> merge(const pumice_merge_request& request, const char* outpu
 }
 
 }  // namespace
+
+Result<WeightFile> open_with_parts(const char* path, const pumice_write_options& options) {
+    auto file = WeightFile::open(path);
+    for (const auto& [other, part] :
+         {std::pair(options.vae, ModelPart::vae), std::pair(options.text_encoder, ModelPart::text)}) {
+        if (!file || !other || !*other) continue;
+        PUMICE_ASSIGN(const WeightFile opened, WeightFile::open(other));
+        file = with_part(*file, opened, part);
+    }
+    return file;
+}
 
 Result<WriteTarget> write_target(const char* output, const pumice_write_options& options) {
     WriteTarget target{output, output_format_of(output), std::nullopt};

@@ -8,6 +8,7 @@
 #include "base/result.hpp"
 #include "models/convert.hpp"
 #include "pumice/pumice.h"
+#include "weights/weight_file.hpp"
 
 namespace pumice {
 
@@ -16,6 +17,9 @@ struct WriteTarget {
     OutputFormat format = OutputFormat::safetensors;
     std::optional<StoredType> type;
 };
+/// The model's file with the parts that the options take from others.
+Result<WeightFile> open_with_parts(const char* path, const pumice_write_options&);
+
 /// Code::invalid_argument for a format or type that is none, or that do not go together.
 Result<WriteTarget> write_target(const char* output, const pumice_write_options&);
 

@@ -1,4 +1,5 @@
 // Adapters through the program and the C API: merged for a request, gone after it.
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "catch.hpp"
@@ -75,6 +76,43 @@ TEST_CASE("a LoRA changes the starter model's picture, and without it the pictur
     CHECK((pixels(*model, "a boat", folder.path()) == before));
     CHECK((pixels(*model, "a boat<lora:made:0>", folder.path()) == before));
     CHECK((pixels(*model, "a boat<lora:made:1>", folder.path()) == with));
+}
+
+TEST_CASE("a model with an adapter in it makes the picture that the adapter makes, to the bit") {
+    TemporaryFolder folder;
+    const auto engine = pumice::Engine::create({});
+    REQUIRE(engine);
+    const auto load = [&](const fs::path& file) {
+        auto model = pumice::Model::load(*engine, file.string(), PUMICE_PRECISION_EXACT);
+        if (!model) FAIL(model.failure().message);
+        return *std::move(model);
+    };
+    auto tiny = load(tiny_checkpoint());
+    const auto none = pixels(tiny, "a boat", kLoras);
+    for (const char* name : {"lora", "dora"}) {
+        const fs::path file = folder.path() / fmt::format("{}.safetensors", name);
+        pumice::WriteOptions options;
+        options.type = "fp32";
+        const auto report = pumice::bake(tiny_checkpoint().string(),
+                                         {{(kLoras / fmt::format("{}.safetensors", name)).string(), 0.8f, 0.8f}},
+                                         file.string(), options);
+        if (!report) FAIL(report.failure().message);
+        auto baked = load(file);
+        const auto expected = pixels(tiny, fmt::format("a boat<lora:{}:0.8>", name), kLoras);
+        CHECK((pixels(baked, "a boat", kLoras) == expected));
+        CHECK((expected != none));
+    }
+    // And out again: fp16 and the rank leave the picture nearly as it was.
+    const auto report = pumice::extract({(folder.path() / "lora.safetensors").string(), tiny_checkpoint().string(), 8},
+                                        (folder.path() / "again.safetensors").string());
+    if (!report) FAIL(report.failure().message);
+    CHECK(Json::parse(*report)["captured"] > 0.9999);
+    const auto expected = pixels(tiny, "a boat<lora:lora:0.8>", kLoras);
+    const auto again = pixels(tiny, "a boat<lora:again:1>", folder.path());
+    int worst = 0;
+    for (std::size_t i = 0; i < again.size(); ++i) worst = std::max(worst, std::abs(int(again[i]) - int(expected[i])));
+    CHECK(worst <= 6);
+    CHECK((again != none));
 }
 
 TEST_CASE("generate takes LoRAs from the prompt and the command line, and writes what it took") {

@@ -45,6 +45,33 @@ TEST_CASE("convert writes a model, tells what it wrote, and replaces nothing una
     CHECK(count(folder.path()) == 1);
 }
 
+TEST_CASE("adapters go into models and out of them, and nothing is replaced unasked") {
+    TemporaryFolder folder;
+    const auto out = [&](const char* name) { return (folder.path() / name).string(); };
+    const std::string tiny = tiny_checkpoint().string();
+    const std::string lora = (fs::path(PUMICE_TEST_DATA) / "goldens/lora/lora.safetensors").string();
+    const Finished baked = run_pumice({"models", "bake-lora", "-m", tiny, "--lora", lora + ":0.5", "-o", out("a.safetensors")});
+    INFO(baked.err);
+    CHECK(baked.status == 0);
+    CHECK(baked.err.find("tensors changed") != std::string::npos);
+    check_fails(run_pumice({"models", "bake-lora", "-m", tiny, "--lora", lora, "-o", out("a.safetensors"), "-q"}), 4,
+                "exists; choose another name, or --force replaces it");
+    const Finished again = run_pumice({"models", "extract-lora", out("a.safetensors"), tiny, "--rank", "4", "-o",
+                                       out("lora.safetensors"), "--json"});
+    INFO(again.err);
+    CHECK(again.status == 0);
+    CHECK(nlohmann::json::parse(again.out)["captured"] > 0.99);
+    CHECK(run_pumice({"models", "inspect", out("lora.safetensors")}).out.find("LoRA") != std::string::npos);
+    check_fails(run_pumice({"models", "bake-lora", "-m", tiny, "-o", out("b.ckpt")}), 2, "at least one --lora");
+    check_fails(run_pumice({"models", "bake-lora", "-m", tiny, "--lora", "x:y", "-o", out("b.ckpt")}), 2, "y is not a weight");
+    check_fails(run_pumice({"models", "bake-lora", "-m", tiny, "--lora", out("none"), "-o", out("b.ckpt")}), 3, "none");
+    check_fails(run_pumice({"models", "extract-lora", tiny, "-o", out("b.ckpt")}), 2, "needs two models");
+    check_fails(run_pumice({"models", "extract-lora", tiny, tiny, "--rank", "0", "-o", out("b.ckpt")}), 2, "from 1 to 4096");
+    check_fails(run_pumice({"models", "extract-lora", tiny, tiny, "-o", out("b.gguf")}), 2, "written as .safetensors or .ckpt");
+    check_fails(run_pumice({"models", "extract-lora", tiny, tiny, "-o", out("b.ckpt")}), 6, "nothing to extract");
+    CHECK(count(folder.path()) == 2);
+}
+
 TEST_CASE("convert says in one line what it cannot do, and leaves nothing") {
     TemporaryFolder folder;
     const std::string tiny = tiny_checkpoint().string(), in = (folder.path() / "x").string();

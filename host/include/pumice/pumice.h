@@ -376,6 +376,46 @@ typedef struct pumice_merge_request {
 PUMICE_API pumice_status pumice_merge(const pumice_merge_request* request, const char* output,
                                       const pumice_write_options* options, char** report, pumice_error* error);
 
+/* A LoRA or LyCORIS to merge into a model: for one request, or for good. */
+typedef struct pumice_adapter {
+    size_t struct_size;
+    const char* file;
+    float text_weight, unet_weight; /* -1000 to 1000 */
+} pumice_adapter;
+#define PUMICE_ADAPTER_INIT \
+    { sizeof(pumice_adapter), NULL, 1, 1 }
+
+typedef struct pumice_bake_request {
+    size_t struct_size;
+    const char* model;
+    const pumice_adapter* const* adapters; /* merged in this order; at least one */
+    size_t adapter_count;
+} pumice_bake_request;
+#define PUMICE_BAKE_REQUEST_INIT \
+    { sizeof(pumice_bake_request), NULL, NULL, 0 }
+
+/* Writes a model with adapters merged into its weights, in the types of the model or of the options: what a request with
+ * those adapters computes, but rounded to these types. Tensor by tensor; report and errors as pumice_convert's, and those
+ * of adapters: PUMICE_UNSUPPORTED for one of another family, PUMICE_BAD_FORMAT for a misshapen tensor. */
+PUMICE_API pumice_status pumice_bake(const pumice_bake_request* request, const char* output,
+                                     const pumice_write_options* options, char** report, pumice_error* error);
+
+typedef struct pumice_extract_request {
+    size_t struct_size;
+    const char *tuned, *base; /* models; tuned was trained from base */
+    uint32_t rank;            /* 1...4096 */
+    uint32_t conv_rank;       /* of convolutions larger than 1x1; 0: the same */
+} pumice_extract_request;
+#define PUMICE_EXTRACT_REQUEST_INIT \
+    { sizeof(pumice_extract_request), NULL, NULL, 32, 0 }
+
+/* Writes the difference of two models as a LoRA under kohya's names, of each layer the best of that rank. Of the options
+ * those of parts and of what to leave out do not count; fp16 by default. The report has "captured" beside, the share of
+ * the difference's squares that the LoRA has. Errors as pumice_convert's; PUMICE_UNSUPPORTED when nothing differs,
+ * PUMICE_BAD_FORMAT for a tensor of another shape. */
+PUMICE_API pumice_status pumice_extract(const pumice_extract_request* request, const char* output,
+                                        const pumice_write_options* options, char** report, pumice_error* error);
+
 /* ---- pictures -------------------------------------------------------------------------------------------------- */
 
 typedef enum pumice_rng {
@@ -425,15 +465,6 @@ typedef struct pumice_control {
 } pumice_control;
 #define PUMICE_CONTROL_INIT \
     { sizeof(pumice_control), NULL, NULL, NULL, 0, 0, NULL, 1, 0, 1, PUMICE_CONTROL_BALANCED, PUMICE_RESIZE_CROP }
-
-/* A LoRA or LyCORIS to merge into the model, for one request. */
-typedef struct pumice_adapter {
-    size_t struct_size;
-    const char* file;
-    float text_weight, unet_weight; /* -1000 to 1000 */
-} pumice_adapter;
-#define PUMICE_ADAPTER_INIT \
-    { sizeof(pumice_adapter), NULL, 1, 1 }
 
 /* What the network begins with where the mask is. */
 typedef enum pumice_mask_fill {

@@ -257,6 +257,52 @@ inline Expected<std::string> merge(const MergeRequest& request, const std::strin
     return std::string(detail::Handle<char>(report).get());
 }
 
+/// The fields of pumice_adapter, where they are described.
+struct Adapter {
+    std::string file = {};
+    float text_weight = 1, unet_weight = 1;
+};
+
+/// See pumice_bake. Gives the report, JSON.
+inline Expected<std::string> bake(const std::string& model, const std::vector<Adapter>& adapters,
+                                  const std::string& output, const WriteOptions& options = {}) {
+    const pumice_write_options values = detail::write_options(options);
+    std::vector<pumice_adapter> list;
+    for (const Adapter& a : adapters)
+        list.push_back({sizeof(pumice_adapter), a.file.c_str(), a.text_weight, a.unet_weight});
+    std::vector<const pumice_adapter*> pointers;
+    for (const pumice_adapter& a : list) pointers.push_back(&a);
+    pumice_bake_request bake = PUMICE_BAKE_REQUEST_INIT;
+    bake.model = model.c_str();
+    bake.adapters = pointers.data();
+    bake.adapter_count = list.size();
+    pumice_error error = PUMICE_ERROR_INIT;
+    char* report = nullptr;
+    if (pumice_bake(&bake, output.c_str(), &values, &report, &error) != PUMICE_OK) return detail::failure(error);
+    return std::string(detail::Handle<char>(report).get());
+}
+
+/// The fields of pumice_extract_request, where they are described.
+struct ExtractRequest {
+    std::string tuned = {}, base = {};
+    std::uint32_t rank = 32, conv_rank = 0;
+};
+
+/// See pumice_extract. Gives the report, JSON.
+inline Expected<std::string> extract(const ExtractRequest& request, const std::string& output,
+                                     const WriteOptions& options = {}) {
+    const pumice_write_options values = detail::write_options(options);
+    pumice_extract_request extract = PUMICE_EXTRACT_REQUEST_INIT;
+    extract.tuned = request.tuned.c_str();
+    extract.base = request.base.c_str();
+    extract.rank = request.rank;
+    extract.conv_rank = request.conv_rank;
+    pumice_error error = PUMICE_ERROR_INIT;
+    char* report = nullptr;
+    if (pumice_extract(&extract, output.c_str(), &values, &report, &error) != PUMICE_OK) return detail::failure(error);
+    return std::string(detail::Handle<char>(report).get());
+}
+
 using LogFunction = std::function<void(pumice_log_level, std::string_view line)>;
 
 struct PluginFolder {
@@ -526,12 +572,6 @@ struct Control {
     float weight = 1, start = 0, end = 1;
     pumice_control_mode mode = PUMICE_CONTROL_BALANCED;
     pumice_resize_mode resize = PUMICE_RESIZE_CROP;
-};
-
-/// The fields of pumice_adapter, where they are described.
-struct Adapter {
-    std::string file = {};
-    float text_weight = 1, unet_weight = 1;
 };
 
 struct Request {
