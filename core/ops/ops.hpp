@@ -101,6 +101,17 @@ TensorId pixel_unshuffle(Graph&, TensorId x, std::uint32_t r, std::uint32_t chan
 /// What lies at the other end around each picture: {n,h,w,c} → {n,h+2 pad_y,w+2 pad_x,c}.
 TensorId wrap(Graph&, TensorId x, std::uint32_t pad_y, std::uint32_t pad_x);
 
+/// Where a tile lies in a picture: its upper left pixel. Beyond an edge it goes on at the other end.
+struct TilePlace {
+    std::uint32_t top = 0, left = 0;
+};
+/// `tile` {n,h,w,c} becomes that part of x {n,H,W,c}; f32, h <= H, w <= W.
+void cut_tile(Graph&, TensorId x, const TilePlace&, TensorId tile);
+/// sum += weight * tile in that part, pixel (i, j) of the tile with weights[row_weights + i] * weights[column_weights + j],
+/// f32 in a device buffer.
+void lay_tile(Graph&, TensorId sum, TensorId tile, const TilePlace&, TensorId weights, std::uint32_t row_weights,
+              std::uint32_t column_weights);
+
 /// Channels of a, then of b.
 TensorId concat(Graph&, TensorId a, TensorId b);
 

@@ -68,6 +68,8 @@ public:
     static Result<std::unique_ptr<ControlSet>> create(Model&, std::vector<Control>, const Shape& latent,
                                                       const std::atomic<bool>* cancel = nullptr);
 
+    /// Whether there is one at all.
+    bool any() const { return !entries_.empty(); }
     /// Those that count at this share of the steps, from 0.
     Mask active(double progress) const;
     /// Those that do not count in the unconditional prediction.

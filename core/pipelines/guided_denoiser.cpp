@@ -112,6 +112,11 @@ Status GuidedDenoiser::set_progress(double progress) {
     return parts_.empty() ? Status{} : select();
 }
 
+Status GuidedDenoiser::set_extra(std::vector<float> extra) {
+    options_.extra = std::move(extra);
+    return parts_.empty() ? Status{} : select();
+}
+
 Status GuidedDenoiser::select() {
     both_ = perturbed_ = nullptr;
     passes_.clear();

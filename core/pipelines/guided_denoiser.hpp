@@ -64,6 +64,9 @@ public:
     /// time all of that start at 0.
     Status set_progress(double progress);
 
+    /// From the next call on: other values of GuidanceOptions::extra, of the same shape.
+    Status set_extra(std::vector<float> extra);
+
     /// denoised = uncond + scale * (cond - uncond), Ho and Salimans 2022, arXiv 2207.12598; or what the method makes. A
     /// model that edits: uncond + scale * (cond - pictured) + image_scale * (pictured - uncond), where pictured is told
     /// of the picture alone, and uncond of neither.
@@ -74,6 +77,8 @@ public:
 
     bool fell_back() const;
     double flops() const;   ///< of one call
+    /// Of the networks' activations, on the device.
+    std::uint64_t arena_bytes() const { return arena_.bytes(); }
     /// The programs in use, for profiles.
     std::vector<Program*> programs();
 

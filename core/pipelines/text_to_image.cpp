@@ -5,11 +5,12 @@
 #include <cmath>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
-#include "pipelines/guided_denoiser.hpp"
 #include "pipelines/prompt_conditioning.hpp"
+#include "pipelines/tiled_denoiser.hpp"
 #include "pipelines/vae_decoder.hpp"
 #include "pipelines/vae_encoder.hpp"
 #include "vulkan/command.hpp"
@@ -32,6 +33,7 @@ struct Run {
     const RequestControl& control;
     TextToImageResult result{};
     Stopwatch clock{};
+    std::uint32_t earlier_steps = 0;  ///< of the pass before
 
     Shape latent_shape() const {
         const std::uint32_t factor = model.config().vae.factor();
@@ -74,8 +76,25 @@ struct Run {
         Model* model;
         PromptConditioning prompts;
         std::unique_ptr<ControlSet> controls = {};  ///< of the request's model alone
-        std::unique_ptr<GuidedDenoiser> denoiser = {};
+        std::unique_ptr<TiledDenoiser> denoiser = {};
     };
+    /// Where the sampling is, and what is done beside it.
+    struct Watch {
+        std::uint32_t steps = 0;        ///< of this pass
+        std::uint32_t done = 0;         ///< of them
+        bool seen = false;              ///< the model has been asked in this step
+        Latent early = {};              ///< the picture, where it ended early
+        std::unique_ptr<Previewer> preview = {};
+    };
+    Status look(Watch&, GpuTensorMath&, const Latent& denoised);
+    bool ends_early(std::uint32_t step) const {
+        return (control.finish && control.finish->load(std::memory_order_relaxed)) ||
+               (request.stop_at > 0 && step >= request.stop_at);
+    }
+    Tiling tiling() const {
+        const std::uint32_t factor = model.config().vae.factor();
+        return {request.tile_height / factor, request.tile_width / factor, request.tile_overlap / factor};
+    }
 
     Result<PromptConditioning> encode(Model&) const;
     Result<Start> begin();
@@ -112,6 +131,17 @@ Status check_hires(const TextToImageRequest& r, std::uint32_t factor) {
     return {};
 }
 
+Status check_tiles(const TextToImageRequest& r, std::uint32_t factor) {
+    for (const auto& [name, value] : {std::pair{"tile width", r.tile_width}, std::pair{"tile height", r.tile_height}})
+        if (value != 0 && (value % factor != 0 || value < 64 || value > 16384 || r.tile_overlap >= value))
+            return Error{Code::invalid_argument,
+                         fmt::format("{} {}: use a multiple of {} from 64 to 16384, more than the overlap {}", name, value,
+                                     factor, r.tile_overlap)};
+    if (r.tile_overlap % factor != 0)
+        return Error{Code::invalid_argument, fmt::format("tile overlap {}: use a multiple of {}", r.tile_overlap, factor)};
+    return {};
+}
+
 Status check(const TextToImageRequest& r, const Model& model) {
     const auto wrong = [](const std::string& text) { return Error{Code::invalid_argument, text}; };
     if (!r.sampler) return wrong("no sampler is given");
@@ -129,6 +159,7 @@ Status check(const TextToImageRequest& r, const Model& model) {
         if (value != 0 && (value % factor != 0 || value < 64 || value > 16384))
             return wrong(fmt::format("{} {}: use a multiple of {} from 64 to 16384, or 0", name, value, factor));
     PUMICE_TRY(check_hires(r, factor));
+    PUMICE_TRY(check_tiles(r, factor));
     if (!(r.refiner_switch >= 0 && r.refiner_switch <= 1))
         return wrong(fmt::format("refiner switch {}: use 0 to 1", r.refiner_switch));
     if (edits(model.config()) && !r.picture.given())
@@ -261,7 +292,7 @@ Status Run::prepare(Stage& stage, const Start& begin, GpuTensorMath& math) const
         PUMICE_ASSIGN(stage.controls, ControlSet::create(model, request.controls, latent_shape(), control.cancel));
         options.controls = stage.controls.get();
     }
-    PUMICE_ASSIGN(stage.denoiser, GuidedDenoiser::create(*stage.model, math, latent_shape(), options));
+    PUMICE_ASSIGN(stage.denoiser, TiledDenoiser::create(*stage.model, math, latent_shape(), tiling(), std::move(options)));
     return {};
 }
 
@@ -273,6 +304,18 @@ Status Run::set_conditioning(Stage& stage, std::uint32_t call, bool always) cons
         parts.push_back({std::vector<const Conditioning*>(request.batch, c.conditioning), c.weight});
     const std::vector<const Conditioning*> uncond(request.batch, step.uncond);
     return stage.denoiser->set_conditioning(parts, uncond);
+}
+
+/// After the model was first asked in a step.
+Status Run::look(Watch& watch, GpuTensorMath& math, const Latent& denoised) {
+    if (std::exchange(watch.seen, true)) return {};
+    const std::uint32_t step = watch.done + 1;
+    if (watch.preview && step % control.preview.every == 0) PUMICE_TRY(watch.preview->show(denoised, step, watch.steps));
+    if (step >= watch.steps || !ends_early(earlier_steps + step)) return {};
+    PUMICE_ASSIGN(watch.early, math.create_latent());
+    PUMICE_TRY(math.combine(watch.early, {{1, denoised}}));
+    result.stopped_at = earlier_steps + step;
+    return Error{Code::cancelled, "ended early"};
 }
 
 Status Run::denoise(const Start& begin, std::vector<Stage>& stages, GpuTensorMath& math, const Latent& x,
@@ -291,6 +334,10 @@ Status Run::denoise(const Start& begin, std::vector<Stage>& stages, GpuTensorMat
     std::size_t at = 0;
     bool told = false;  // the stage's denoiser knows its conditioning
     Stopwatch step_clock;
+    Watch watch{.steps = static_cast<std::uint32_t>(sigmas.size() - 1)};
+    if (control.preview.show && control.preview.every > 0 && control.preview.every <= watch.steps) {
+        PUMICE_ASSIGN(watch.preview, Previewer::create(model, math, latent_shape(), control.preview));
+    }
     const auto ready = [&](double sigma) -> Status {
         if (cancelled()) return Error{Code::cancelled, "cancelled"};
         const double gone = (table.size() - 1 - table.sigma_to_t(sigma, TimestepRounding::nearest)) / table.size();
@@ -309,7 +356,8 @@ Status Run::denoise(const Start& begin, std::vector<Stage>& stages, GpuTensorMat
     const Denoise denoise = [&](const Latent& in, double sigma, const Latent& out) -> Status {
         PUMICE_TRY(ready(sigma));
         PUMICE_TRY(stages[at].denoiser->denoise(in, sigma, out));
-        return keep(out);
+        PUMICE_TRY(keep(out));
+        return look(watch, math, out);
     };
     SamplerCall sampling{.math = math, .denoise = denoise, .sigmas = sigmas};
     sampling.denoise_uncond = [&](const Latent& in, double sigma, double scale, const Latent& out,
@@ -317,17 +365,27 @@ Status Run::denoise(const Start& begin, std::vector<Stage>& stages, GpuTensorMat
         PUMICE_TRY(ready(sigma));
         PUMICE_TRY(stages[at].denoiser->denoise_uncond(in, sigma, scale, out, uncond));
         PUMICE_TRY(keep(uncond));
-        return keep(out);
+        PUMICE_TRY(keep(out));
+        return look(watch, math, out);
     };
     sampling.check = [&]() -> Status { return cancelled() ? Status(Error{Code::cancelled, "cancelled"}) : Status{}; };
     sampling.on_step = [&](std::uint32_t step, std::uint32_t steps) -> Status {
         result.step_seconds.push_back(step_clock.seconds());
         step_clock = {};
         report(Progress::Stage::step, step + 1, steps);
+        watch.done = step + 1;
+        watch.steps = steps;
+        watch.seen = false;
         if (cancelled()) return Error{Code::cancelled, "cancelled"};
         return {};
     };
-    PUMICE_TRY(request.sampler->run(sampling, x));
+    const Status sampled = request.sampler->run(sampling, x);
+    if (watch.early) {
+        PUMICE_TRY(math.combine(x, {{1, watch.early}}));
+    } else {
+        PUMICE_TRY(sampled);
+    }
+    earlier_steps += watch.steps;
     result.unet_flops = stages[at].denoiser->flops();
     if (stages[at].denoiser->fell_back())
         result.notes.push_back("the UNet overflowed fp16; its steps from there on were done in fp32");
@@ -388,7 +446,7 @@ Result<TextToImageResult> Run::run_hires(std::vector<float> latents) {
     second.controls = hires.controls;
     second.picture.strength = hires.strength;
     second.hires = {};
-    Run run{model, second, control, std::move(result), clock};
+    Run run{model, second, control, std::move(result), clock, earlier_steps};
     return run.run(std::move(latents));
 }
 
@@ -434,7 +492,8 @@ Result<TextToImageResult> Run::run(std::vector<float> latents) {
     PUMICE_TRY(denoised);
     if (!model.fits_at_once()) model.unet_weights().release();
     if (request.refiner && !request.hires.given()) request.refiner->unet_weights().release();
-    if (request.hires.given()) {
+    if (request.hires.given() && result.stopped_at == 0 && ends_early(earlier_steps)) result.stopped_at = earlier_steps;
+    if (request.hires.given() && result.stopped_at == 0) {
         PUMICE_ASSIGN(auto larger, enlarge(*math, x));
         return run_hires(std::move(larger));
     }

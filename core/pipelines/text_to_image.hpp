@@ -16,6 +16,7 @@
 #include "models/model.hpp"
 #include "pipelines/control.hpp"
 #include "pipelines/hires.hpp"
+#include "pipelines/preview.hpp"
 #include "pipelines/prompt_conditioning.hpp"
 #include "pipelines/source_picture.hpp"
 
@@ -40,6 +41,12 @@ struct TextToImageRequest {
     std::uint32_t seed_width = 0, seed_height = 0;
     std::uint64_t eta_seed_delta = 0;         ///< see NoiseOptions
     Seamless seamless;                        ///< along these axes the picture can be laid beside itself
+    /// Pixels, multiples of 8: the UNet sees tiles of this size (pipelines/latent_tiles.hpp), which overlap by that much at
+    /// least. 0: all of that side.
+    std::uint32_t tile_width = 0, tile_height = 0, tile_overlap = 0;
+    /// Ends with what the model sees in the picture at the beginning of this step, counted from 1 over both passes; a second
+    /// pass that is not reached is left out. 0, or more steps than there are: to the end.
+    std::uint32_t stop_at = 0;
     std::uint32_t batch = 1;                  ///< 1…64
     std::uint32_t clip_skip = 1;              ///< 1: the last layer; 2: the one before …
     Emphasis emphasis = Emphasis::original;
@@ -63,6 +70,9 @@ struct Progress {
 struct RequestControl {
     std::function<void(const Progress&)> on_progress;
     const std::atomic<bool>* cancel = nullptr;  ///< may be set from any thread or a signal handler
+    /// Likewise: the sampling ends with the step that runs, as with stop_at.
+    const std::atomic<bool>* finish = nullptr;
+    PreviewOptions preview;
 };
 
 struct Image {
@@ -75,6 +85,7 @@ struct TextToImageResult {
     double text_seconds = 0, encode_seconds = 0, decode_seconds = 0;
     std::vector<double> step_seconds;
     double unet_flops = 0;              ///< of one evaluation, all batches
+    std::uint32_t stopped_at = 0;       ///< the step that the pictures were taken from, as stop_at counts; 0: the end
     std::vector<std::string> notes;     ///< said once each: "the UNet overflowed fp16 at step 3; went on in fp32"
 };
 

@@ -20,16 +20,17 @@ void to_rgb(const std::vector<T>& rgbx, std::span<T> rgb) {
 }  // namespace
 
 Result<std::unique_ptr<VaeDecoder>> VaeDecoder::create(Model& model, std::uint32_t height, std::uint32_t width,
-                                                       Seamless seamless) {
+                                                       Seamless seamless, Model::TinyVae* tiny) {
+    if (!tiny) tiny = model.tiny_decoder();
     std::unique_ptr<VaeDecoder> made(new VaeDecoder);
     made->device_ = model.device();
     const std::uint64_t bytes = std::uint64_t(height) * width * 4 * sizeof(float);
     PUMICE_ASSIGN(made->latent_, make_range(*model.device(), bytes, Intent::device, "latent"));
-    made->tiny_ = model.tiny_decoder() != nullptr;
-    WeightSet& weights = model.tiny_decoder() ? model.tiny_decoder()->weights : model.vae_weights();
-    const auto build = [&model, decoder = made.get(), height, width](Graph& g) {
+    made->tiny_ = tiny != nullptr;
+    WeightSet& weights = tiny ? tiny->weights : model.vae_weights();
+    const auto build = [&model, tiny, decoder = made.get(), height, width](Graph& g) {
         const TensorId latent = g.external({1, height, width, 4}, DType::f32, decoder->latent_, "latent");
-        if (Model::TinyVae* tiny = model.tiny_decoder()) {
+        if (tiny) {
             decoder->picture_ = taesd_decode(g, tiny->weights, tiny->half, ops::cast(g, latent, g.activation()));
             if (g.error()) return TensorId{};
             decoder->bytes_ = ops::to_image(g, decoder->picture_, 1, 0);

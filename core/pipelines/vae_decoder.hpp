@@ -12,9 +12,10 @@ namespace pumice {
 
 class VaeDecoder {
 public:
-    /// Brings the VAE's weights to the device and records, for latents {height, width, 4}. The model outlives this.
+    /// Brings the VAE's weights to the device and records, for latents {height, width, 4}. `tiny` takes the VAE's place;
+    /// null: the model's own, if it has one. Model and `tiny` outlive this.
     static Result<std::unique_ptr<VaeDecoder>> create(Model&, std::uint32_t height, std::uint32_t width,
-                                                      Seamless seamless = {});
+                                                      Seamless seamless = {}, Model::TinyVae* tiny = nullptr);
 
     /// One picture's latent, f32 NHWC, scaled as the UNet has it, is copied here before run().
     const BufferRange& input() const { return latent_; }

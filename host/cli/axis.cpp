@@ -79,7 +79,7 @@ Expected<Axis> parse_axis(std::string_view text, const std::string& where) {
     Axis axis{std::string(trimmed(text.substr(0, equals))), {}};
     const Setting* const setting = is_param(axis.name) ? nullptr : host::find_flag("--" + axis.name);
     const bool known = setting || is_param(axis.name) || axis.name == "prompt";
-    if (equals == std::string_view::npos || !known || axis.name == "batch")
+    if (equals == std::string_view::npos || !known || axis.name == "batch" || axis.name == "count")
         return Failure{PUMICE_INVALID_ARGUMENT,
                        fmt::format("{}: {} is not NAME=VALUE,..., where NAME is an option of generate that takes a value, "
                                    "prompt, or a parameter as sampler.eta",

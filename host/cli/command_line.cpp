@@ -60,11 +60,28 @@ Expected<Outpaint> read_outpaint(const std::string& text) {
 
 namespace {
 
+/// A number that an option was given.
+template <class Number>
+Expected<void> read_number(const Given& given, const char* name, double least, double most, Number& out) {
+    const auto text = given.text();
+    if (!text) return {};
+    double value = 0;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+    const bool whole = std::is_integral_v<Number>;
+    if (error != std::errc() || end != text->data() + text->size() || !(value >= least && value <= most) ||
+        (whole && value != std::floor(value)))
+        return Failure{PUMICE_INVALID_ARGUMENT,
+                       fmt::format("{}: {} is not a {} from {} to {}", name, host::shown(*text),
+                                   whole ? "whole number" : "number", least, most)};
+    out = static_cast<Number>(value);
+    return {};
+}
+
 struct Generate : Parser {
     CommandLine& line;
     std::vector<std::pair<const char*, Given>> settings;
-    Given prompt, from, output, config, params, filters, controls, loras, styles, init_image, mask, outpaint, x, y, z,
-        profile;
+    Given prompt, from, output, config, params, filters, controls, loras, styles, init_image, mask, outpaint, x, y, z;
+    Given preview, preview_every, preview_method, preview_model, profile;
     explicit Generate(CLI::App& program, CommandLine& to)
         : Parser(program.add_subcommand("generate")),
           line(to),
@@ -83,6 +100,10 @@ struct Generate : Parser {
           x(add(*app, "--x")),
           y(add(*app, "--y")),
           z(add(*app, "--z")),
+          preview(add(*app, "--preview")),
+          preview_every(add(*app, "--preview-every")),
+          preview_method(add(*app, "--preview-method")),
+          preview_model(add(*app, "--preview-model")),
           profile(add(*app, "--profile")) {
         for (const auto& [name, names] : {std::pair{"--model", "-m,--model"},
                                           {"--vae", "--vae"},
@@ -106,6 +127,10 @@ struct Generate : Parser {
                                           {"--seed-height", "--seed-height"},
                                           {"--ensd", "--ensd"},
                                           {"--seamless", "--seamless"},
+                                          {"--tile", "--tile"},
+                                          {"--tile-overlap", "--tile-overlap"},
+                                          {"--stop-at", "--stop-at"},
+                                          {"--count", "--count"},
                                           {"--embedding-folder", "--embedding-folder"},
                                           {"--styles-file", "--styles-file"},
                                           {"--wildcards", "--wildcards"},
@@ -179,28 +204,28 @@ struct Generate : Parser {
             return Failure{PUMICE_INVALID_ARGUMENT, "--mask needs the picture that it lies on: --init-image FILE"};
         if (line.only_masked && !line.mask)
             return Failure{PUMICE_INVALID_ARGUMENT, "--only-masked needs a mask: --mask FILE"};
+        HOST_TRY(read_preview());
         if (!line.prompt && !line.from)
             return Failure{PUMICE_INVALID_ARGUMENT, "generate needs a prompt: -p \"what the picture shows\""};
         return {};
     }
-};
 
-/// A number that an option was given.
-template <class Number>
-Expected<void> read_number(const Given& given, const char* name, double least, double most, Number& out) {
-    const auto text = given.text();
-    if (!text) return {};
-    double value = 0;
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-    const bool whole = std::is_integral_v<Number>;
-    if (error != std::errc() || end != text->data() + text->size() || !(value >= least && value <= most) ||
-        (whole && value != std::floor(value)))
-        return Failure{PUMICE_INVALID_ARGUMENT,
-                       fmt::format("{}: {} is not a {} from {} to {}", name, host::shown(*text),
-                                   whole ? "whole number" : "number", least, most)};
-    out = static_cast<Number>(value);
-    return {};
-}
+    Expected<void> read_preview() {
+        line.preview = preview.text();
+        line.preview_model = preview_model.text().value_or("");
+        line.preview_method = preview_method.text().value_or(line.preview_model.empty() ? "latent-rgb" : "taesd");
+        HOST_TRY(read_number(preview_every, "--preview-every", 1, 1000, line.preview_every));
+        if (line.preview_method != "latent-rgb" && line.preview_method != "taesd")
+            return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("--preview-method: {} is not one of latent-rgb, taesd",
+                                                                host::shown(line.preview_method))};
+        for (const auto& [given, name] : {std::pair{&preview_every, "--preview-every"},
+                                          {&preview_method, "--preview-method"},
+                                          {&preview_model, "--preview-model"}})
+            if (given->text() && !line.preview)
+                return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{} needs the file to show it in: --preview FILE", name)};
+        return {};
+    }
+};
 
 /// What upscale and preprocess share.
 struct PictureCommand : Parser {

@@ -63,6 +63,9 @@ struct CommandLine {
     std::optional<Outpaint> outpaint;
     std::optional<std::string> x, y, z;   ///< axes of a grid: "steps=10,20"
     bool prompt_matrix = false;
+    std::optional<std::string> preview;   ///< of generate: the file that shows what is being made
+    std::uint32_t preview_every = 5;
+    std::string preview_method, preview_model;
     bool only_masked = false;
     std::string file;                     ///< of inspect, convert, models verify
     std::string plugin;                   ///< id, of plugins enable and disable; file, folder or id, of plugins verify

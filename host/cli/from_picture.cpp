@@ -217,6 +217,7 @@ Expected<Context> context_from_picture(const Context& given) {
     context.settings = host::overlay(typed, host::overlay(recipe.settings, host::without_picture(given.settings)));
     // One picture: the batch of the file would make more.
     if (!typed.batch) context.settings.batch = 1;
+    context.settings.count = typed.count;
     // The prompt has been through the wildcards.
     if (!given.line.prompt) context.settings.wildcards_folder = typed.wildcards_folder;
     HOST_TRY(find_files(recipe, typed, context.settings, given));
@@ -260,6 +261,8 @@ Expected<std::string> picture_recipe(const Context& context, const MadeWith& mad
         s.variation_seed.reset();
         s.variation_strength.reset();
     }
+    s.stop_at.reset();
+    if (made.stopped_at > 0) s.stop_at = made.stopped_at;
     s.refiner.reset();
     s.rng = made.rng;
     s.precision = made.precision;

@@ -21,6 +21,7 @@ struct MadeWith {
     std::string precision, rng;
     host::Recipe::File model;
     std::vector<host::Recipe::Network> loras = {}, embeddings = {};
+    std::uint32_t stopped_at = 0;  ///< 0: at its end
 };
 /// Hashes of the files that took part are computed here: PUMICE_IO and the like.
 Expected<std::string> picture_recipe(const Context&, const MadeWith&);

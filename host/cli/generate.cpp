@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <chrono>
-#include <random>
 
 #include <fmt/format.h>
 
@@ -9,7 +8,9 @@
 #include "cli/adapter_folders.hpp"
 #include "cli/commands.hpp"
 #include "cli/from_picture.hpp"
+#include "cli/make_request.hpp"
 #include "cli/output_names.hpp"
+#include "cli/preview_file.hpp"
 #include "cli/profile.hpp"
 #include "cli/progress.hpp"
 #include "cli/prompts.hpp"
@@ -31,144 +32,7 @@ double seconds_since(Clock::time_point begin) {
     return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-/// 32 bits, which every random number generator takes whole.
-std::uint64_t random_seed() {
-    return std::random_device()();
-}
-
-/// What the settings leave open is the model's choice.
-Request make_request(const Model& model, const host::Settings& s, const std::string& prompt) {
-    Request request = model.defaults();
-    const auto set = [](std::uint32_t& value, const std::optional<std::uint64_t>& setting) {
-        if (setting) value = static_cast<std::uint32_t>(*setting);
-    };
-    request.prompt = prompt;
-    request.negative_prompt = s.negative_prompt.value_or("");
-    set(request.width, s.width);
-    set(request.height, s.height);
-    set(request.steps, s.steps);
-    set(request.batch, s.batch);
-    set(request.clip_skip, s.clip_skip);
-    if (s.cfg) request.guidance_scale = static_cast<float>(*s.cfg);
-    request.sampler = s.sampler.value_or(request.sampler);
-    request.schedule = s.schedule.value_or(request.schedule);
-    // "none" overrules a configuration file.
-    if (s.guidance && *s.guidance != "none") request.guidance = *s.guidance;
-    const auto set_real = [](float& value, const std::optional<double>& setting) {
-        if (setting) value = static_cast<float>(*setting);
-    };
-    set(request.original_width, s.original_width);
-    set(request.original_height, s.original_height);
-    set(request.crop_left, s.crop_left);
-    set(request.crop_top, s.crop_top);
-    set(request.target_width, s.target_width);
-    set(request.target_height, s.target_height);
-    set_real(request.aesthetic_score, s.aesthetic_score);
-    set_real(request.negative_aesthetic_score, s.negative_aesthetic_score);
-    set_real(request.refiner_switch, s.refiner_switch);
-    request.seed = s.seed ? *s.seed : random_seed();
-    request.variation_seed = s.variation_seed ? *s.variation_seed : random_seed();
-    set_real(request.variation_strength, s.variation_strength);
-    set(request.seed_width, s.seed_width);
-    set(request.seed_height, s.seed_height);
-    request.eta_seed_delta = s.eta_seed_delta.value_or(0);
-    const std::string seamless = s.seamless.value_or("none");
-    request.seamless_x = seamless == "x" || seamless == "both";
-    request.seamless_y = seamless == "y" || seamless == "both";
-    if (s.rng.value_or("torch-cpu") == "philox") request.rng = PUMICE_RNG_PHILOX;
-    if (s.emphasis.value_or("original") == "no-norm") request.emphasis = PUMICE_EMPHASIS_NO_NORM;
-    return request;
-}
-
 constexpr const char* fill_names[] = {"original", "fill", "noise", "nothing"};
-
-pumice_mask_fill fill_of(const std::string& name) {
-    if (name == "fill") return PUMICE_MASK_FILL;
-    if (name == "noise") return PUMICE_MASK_NOISE;
-    return name == "nothing" ? PUMICE_MASK_NOTHING : PUMICE_MASK_ORIGINAL;
-}
-
-std::uint32_t extended_width(const Picture& p) {
-    return p.width + p.extend_left + p.extend_right;
-}
-std::uint32_t extended_height(const Picture& p) {
-    return p.height + p.extend_top + p.extend_bottom;
-}
-
-/// The files of --init-image and --mask, and how they are used.
-Expected<std::optional<Picture>> read_picture(const CommandLine& line, const host::Settings& s) {
-    if (!line.init_image) return std::optional<Picture>{};
-    HOST_ASSIGN(const host::DecodedImage image, host::read_png(*line.init_image));
-    Picture picture;
-    picture.width = image.width;
-    picture.height = image.height;
-    picture.rgb = host::on_white(image);
-    if (line.mask) {
-        HOST_ASSIGN(const host::DecodedImage mask, host::read_png(*line.mask));
-        picture.mask_width = mask.width;
-        picture.mask_height = mask.height;
-        picture.mask = host::to_gray(host::on_white(mask));
-    }
-    if (s.strength) picture.strength = static_cast<float>(*s.strength);
-    if (s.mask_blur) picture.mask_blur = static_cast<float>(*s.mask_blur);
-    if (s.image_cfg) picture.image_guidance_scale = static_cast<float>(*s.image_cfg);
-    if (s.mask_padding) picture.mask_padding = static_cast<std::uint32_t>(*s.mask_padding);
-    const std::string resize = s.resize_mode.value_or("stretch");
-    picture.resize = resize == "crop"   ? PUMICE_RESIZE_CROP
-                     : resize == "fill" ? PUMICE_RESIZE_FILL
-                                        : PUMICE_RESIZE_STRETCH;
-    picture.fill = fill_of(s.mask_fill.value_or("original"));
-    picture.only_masked = line.only_masked;
-    if (line.outpaint) {
-        const Outpaint& o = *line.outpaint;
-        picture.extend_left = o.left;
-        picture.extend_top = o.top;
-        picture.extend_right = o.right;
-        picture.extend_bottom = o.bottom;
-        // Up to multiples of 8, at an edge that moves anyway.
-        (o.right ? picture.extend_right : picture.extend_left) += (8 - extended_width(picture) % 8) % 8;
-        (o.bottom ? picture.extend_bottom : picture.extend_top) += (8 - extended_height(picture) % 8) % 8;
-        if (!s.mask_fill) picture.fill = PUMICE_MASK_FILL;
-    }
-    return std::optional<Picture>(std::move(picture));
-}
-
-/// Without a size of its own, and when it goes on from it, a request has its picture's, as near as it can be.
-void size_like(const Picture& picture, const host::Settings& s, bool outpainted, Request& request) {
-    const auto near = [](std::uint32_t side) { return std::clamp(side / 8 * 8, 64u, 16384u); };
-    if (!outpainted && (s.width || s.height || picture.only_masked)) return;
-    request.width = near(extended_width(picture));
-    request.height = near(extended_height(picture));
-}
-
-/// The second pass, of a size as the web UI takes it: cut to multiples of 8.
-Expected<std::optional<Hires>> make_hires(const host::Settings& s, const Request& request) {
-    if (!s.hires) {
-        for (const auto& [given, flag] : {std::pair{s.hires_steps.has_value(), "--hires-steps"},
-                                          {s.hires_strength.has_value(), "--hires-strength"},
-                                          {s.hires_sampler.has_value(), "--hires-sampler"},
-                                          {s.hires_upscaler.has_value(), "--hires-upscaler"},
-                                          {s.hires_model.has_value(), "--hires-model"}})
-            if (given)
-                return Failure{PUMICE_INVALID_ARGUMENT, fmt::format("{} needs how much larger: --hires SCALE", flag)};
-        return std::optional<Hires>{};
-    }
-    const auto scaled = [&](std::uint32_t side) {
-        return static_cast<std::uint32_t>(double(side) * *s.hires) / 8 * 8;
-    };
-    Hires hires;
-    hires.width = scaled(request.width);
-    hires.height = scaled(request.height);
-    hires.steps = static_cast<std::uint32_t>(s.hires_steps.value_or(0));
-    if (s.hires_strength) hires.strength = static_cast<float>(*s.hires_strength);
-    hires.sampler = s.hires_sampler.value_or("");
-    if (const std::string upscaler = s.hires_upscaler.value_or(""); upscaler != "latent") hires.upscaler = upscaler;
-    if (s.hires_model) {
-        HOST_ASSIGN(const fs::path file, find_model(*s.hires_model, s, ModelKind::upscaler));
-        hires.upscaler_model = file.string();
-    }
-    return std::optional<Hires>(std::move(hires));
-}
 
 std::string rng_name(pumice_rng rng) {
     return rng == PUMICE_RNG_PHILOX ? "philox" : "torch-cpu";
@@ -205,8 +69,10 @@ private:
     Expected<void> read_control_pictures(Request&) const;
     /// `request` receives what was asked of the engine.
     Expected<Images> make(Request& request);
+    void take_turn(Request&);
     Expected<void> write(const Images&, const Request&);
-    std::vector<std::pair<std::string, std::string>> more_info(const Request&, std::size_t index) const;
+    std::vector<std::pair<std::string, std::string>> more_info(const Request&, std::size_t index,
+                                                               std::uint32_t stopped_at) const;
     void add_hires(std::vector<std::pair<std::string, std::string>>& more) const;
     host::PictureInfo info(const Request&, std::size_t index, std::uint64_t seed, const Json& report) const;
     Expected<std::vector<host::Recipe::Network>> networks(const Json& used, const std::vector<std::string>& folders);
@@ -221,6 +87,9 @@ private:
     fs::path refiner_file_;
     std::optional<Model> refiner_;
     std::string refiner_hash_;
+    PreviewFile preview_;
+    std::uint32_t turn_ = 0;  ///< of --count
+    std::uint64_t seed_ = 0, variation_seed_ = 0;  ///< of the first
     std::vector<std::string> files_;
     double write_seconds_ = 0;
     Json profile_;  ///< summed up; null unless asked for
@@ -232,7 +101,7 @@ Expected<Images> Generation::make(Request& request) {
     view_.loading(model_file_.filename().string());
     HOST_ASSIGN(std::optional<Picture> picture, read_picture(context_.line, settings));
     HOST_TRY(bench_.open(context_, [this] { view_.clear(); }));
-    if (settings.refiner) {
+    if (settings.refiner && !refiner_) {
         HOST_ASSIGN(refiner_file_, find_model(*settings.refiner, settings));
         pumice_model_options options = PUMICE_MODEL_OPTIONS_INIT;
         options.precision = precision_of(settings);
@@ -242,7 +111,8 @@ Expected<Images> Generation::make(Request& request) {
     HOST_ASSIGN(Model* const model, bench_.model(model_file_, settings));
     // Reading a large file twice takes seconds: beside the work, not before it.
     const auto hash = bench_.hash(model_file_);
-    request = make_request(*model, settings, *context_.line.prompt);
+    HOST_ASSIGN(request, make_request(*model, settings, *context_.line.prompt));
+    take_turn(request);
     if (picture) size_like(*picture, settings, context_.line.outpaint.has_value(), request);
     request.picture = std::move(picture);
     if (refiner_) request.refiner = &*refiner_;
@@ -264,6 +134,7 @@ Expected<Images> Generation::make(Request& request) {
         if (!control.use.preprocessor.empty()) used.push_back({"preprocessor", control.use.preprocessor});
     HOST_ASSIGN(request.plugin_params, plugin_params(context_, bench_.plugins(), used));
     HOST_TRY(read_control_pictures(request));
+    if (context_.line.preview) preview_.show(context_.line, request);
     request.on_progress = [this](const pumice_progress& progress) { view_.update(progress); };
     request.cancel = &bench_.interrupt.cancel();
     HOST_ASSIGN(Images images, model->generate(request));
@@ -272,15 +143,44 @@ Expected<Images> Generation::make(Request& request) {
     return images;
 }
 
+/// The seeds go on from picture to picture; what is drawn is drawn once.
+void Generation::take_turn(Request& request) {
+    if (turn_ == 0) {
+        seed_ = request.seed;
+        variation_seed_ = request.variation_seed;
+    }
+    const std::uint64_t before = std::uint64_t(turn_) * request.batch;
+    const bool varied = request.variation_strength > 0;
+    request.seed = seed_ + (varied ? 0 : before);
+    request.variation_seed = variation_seed_ + (varied ? before : 0);
+}
+
 Expected<void> Generation::run() {
     const OutputNames names(context_.line.output, context_.settings.output_folder);
     HOST_TRY(names.check());
     HOST_TRY(check_profile(context_.line));
-    Request request;
-    HOST_ASSIGN(const Images images, make(request));
-    HOST_TRY(write(images, request));
-    HOST_ASSIGN(profile_, write_profile(context_, bench_.engine(), images.profile()));
-    report(request, images);
+    const auto count = static_cast<std::uint32_t>(context_.settings.count.value_or(1));
+    std::optional<Request> request;
+    std::optional<Images> images;
+    std::uint32_t skipped = 0;
+    for (turn_ = 0; turn_ < count; ++turn_) {
+        Request asked;
+        auto made = make(asked);
+        if (!made && made.failure().status == PUMICE_CANCELLED && bench_.interrupt.take_skip()) {
+            view_.clear();
+            ++skipped;
+            if (!context_.line.quiet) fmt::print(stderr, "skipped {} of {}\n", turn_ + 1, count);
+            continue;
+        }
+        if (!made) return made.failure();
+        HOST_TRY(write(*made, asked));
+        if (!request) request = std::move(asked);
+        images = *std::move(made);
+        if (bench_.interrupt.finishing()) break;
+    }
+    if (!images) return Failure{PUMICE_CANCELLED, "cancelled"};
+    HOST_ASSIGN(profile_, write_profile(context_, bench_.engine(), images->profile()));
+    report(*request, *images);
     return bench_.opened().check_validation();
 }
 
@@ -321,7 +221,8 @@ void Generation::add_hires(std::vector<std::pair<std::string, std::string>>& mor
 }
 
 std::vector<std::pair<std::string, std::string>> Generation::more_info(const Request& request,
-                                                                       std::size_t index) const {
+                                                                       std::size_t index,
+                                                                       std::uint32_t stopped_at) const {
     std::vector<std::pair<std::string, std::string>> more;
     if (request.variation_strength > 0) {
         more.emplace_back("Variation seed", fmt::to_string(request.variation_seed + index));
@@ -333,6 +234,11 @@ std::vector<std::pair<std::string, std::string>> Generation::more_info(const Req
                                       request.seed_height ? request.seed_height : request.height));
     if (request.eta_seed_delta) more.emplace_back("ENSD", fmt::to_string(request.eta_seed_delta));
     if (request.seamless_x || request.seamless_y) more.emplace_back("Tiling", request.seamless_x && request.seamless_y ? "True" : *context_.settings.seamless);
+    if (request.tile_width) {
+        more.emplace_back("Tile", fmt::format("{}x{}", request.tile_width, request.tile_height));
+        more.emplace_back("Tile overlap", fmt::to_string(request.tile_overlap));
+    }
+    if (stopped_at) more.emplace_back("Stopped at step", fmt::to_string(stopped_at));
     if (const auto& picture = request.picture) {
         more.emplace_back("Denoising strength", fmt::format("{}", picture->strength));
         if (!picture->mask.empty()) {
@@ -384,7 +290,7 @@ host::PictureInfo Generation::info(const Request& request, std::size_t index, st
             .model_name = model_file_.stem().string(),
             .clip_skip = request.clip_skip,
             .rng = rng_name(request.rng),
-            .more = more_info(request, index),
+            .more = more_info(request, index, report["stopped_at"].get<std::uint32_t>()),
             .version = fmt::format("pumice {}", pumice::version().text)};
 }
 
@@ -420,13 +326,14 @@ Expected<void> Generation::write(const Images& images, const Request& request) {
         const Images::Image image = images[i];
         HOST_ASSIGN(std::string recipe,
                     picture_recipe(context_, {request, image.seed, request.variation_seed + i, precision, rng_name(request.rng),
-                                              {model_hash_, model_file_.stem().string()}, loras, embeddings}));
+                                              {model_hash_, model_file_.stem().string()}, loras, embeddings,
+                                              report["stopped_at"].get<std::uint32_t>()}));
         HOST_ASSIGN(const auto png, host::encode_png({image.width, image.height, image.rgb,
                                                       host::infotext(info(request, i, image.seed, report)), false, recipe}));
-        HOST_ASSIGN(const fs::path file, names.write(i, png));
+        HOST_ASSIGN(const fs::path file, names.write(files_.size(), png));
         files_.push_back(file.string());
     }
-    write_seconds_ = seconds_since(begin);
+    write_seconds_ += seconds_since(begin);
     return {};
 }
 
@@ -467,6 +374,7 @@ void Generation::report(const Request& request, const Images& images) const {
         {"embeddings", json["embeddings"]},
         {"rng", rng_name(request.rng)},
         {"batch", request.batch},
+        {"stopped_at", json["stopped_at"]},
         {"clip_skip", request.clip_skip},
         {"model", {{"file", model_file_.string()}, {"sha256", model_hash_}}},
         {"device", {{"name", device.name}, {"type", device.type}, {"driver", device.driver}, {"uuid", device.uuid}}},

@@ -99,11 +99,27 @@ Expected<Plan> plan_matrix(const Context& context) {
 
 }  // namespace
 
+namespace {
+
+/// Cells without a picture are white, of the first one's size.
+Expected<void> fill_empty(host::Grid& grid) {
+    const auto first = std::find_if(grid.cells.begin(), grid.cells.end(), [](const auto& c) { return c.width > 0; });
+    if (first == grid.cells.end()) return Failure{PUMICE_CANCELLED, "cancelled"};
+    const std::uint32_t width = first->width, height = first->height;
+    for (host::DecodedImage& cell : grid.cells)
+        if (cell.width == 0) cell = {width, height, 3, std::vector<std::uint8_t>(std::size_t(width) * height * 3, 255)};
+    return {};
+}
+
+}  // namespace
+
 bool is_grid(const CommandLine& line) {
     return line.x || line.y || line.z || line.prompt_matrix;
 }
 
 Expected<void> run_grid(const Context& given) {
+    if (given.settings.count.value_or(1) != 1)
+        return Failure{PUMICE_INVALID_ARGUMENT, "a grid has one picture a cell: leave --count out"};
     if (given.settings.batch.value_or(1) != 1)
         return Failure{PUMICE_INVALID_ARGUMENT, "a grid has one picture a cell: leave --batch out"};
     Context context = given;
@@ -116,11 +132,22 @@ Expected<void> run_grid(const Context& given) {
     host::Grid grid{plan.columns, plan.rows, plan.pages, {}};
     std::string infotext;
     for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+        if (bench.interrupt.finishing() && i > 0) {  // what is not begun stays empty
+            grid.cells.emplace_back();
+            continue;
+        }
         if (!context.line.quiet) fmt::print(stderr, "picture {} of {}\n", i + 1, plan.cells.size());
-        HOST_ASSIGN(MadePicture made, make_picture(plan.cells[i], bench));
-        if (i == 0) infotext = made.infotext + ", " + plan.script;
-        grid.cells.push_back({made.width, made.height, 3, std::move(made.rgb)});
+        auto made = make_picture(plan.cells[i], bench);
+        const bool skipped = !made && made.failure().status == PUMICE_CANCELLED && bench.interrupt.take_skip();
+        if (!made && !skipped) return made.failure();
+        if (skipped) {
+            grid.cells.emplace_back();
+            continue;
+        }
+        if (infotext.empty()) infotext = made->infotext + ", " + plan.script;
+        grid.cells.push_back({made->width, made->height, 3, std::move(made->rgb)});
     }
+    HOST_TRY(fill_empty(grid));
     HOST_ASSIGN(const host::DecodedImage image, host::draw_grid(grid));
     const auto held = bench.interrupt.hold();
     HOST_ASSIGN(const auto png, host::encode_png({image.width, image.height, image.pixels, infotext}));

@@ -46,6 +46,7 @@ What to make:
   -W, --width PIXELS      a multiple of 8, {width}; by default what the model was made for
   -H, --height PIXELS     likewise
   -b, --batch N           that many pictures, {batch}; their seeds follow each other
+      --count N           that many times as many, one after the other; seeds go on
       --init-image FILE   begin with this picture (PNG) instead of noise; the size is then the picture's by default
       --outpaint SIDE=PIXELS,...
                           go on painting beyond the picture's left, top, right or bottom edge; made up to multiples of 8
@@ -56,6 +57,8 @@ What to make:
       --seed-width PIXELS, --seed-height PIXELS
                           make the picture resemble what the seed gives in that size
       --seamless AXES     x, y or both: the picture can be laid beside itself without a seam
+      --tile WIDTHxHEIGHT the network sees tiles of this size, for pictures larger than its memory or training
+      --tile-overlap N    pixels by which tiles overlap at least, where they are blended; by default half a tile
       --x NAME=VALUE,...  one picture of many, a column for each value of an option: --x steps=10,20,30; of a parameter:
                           sampler.eta=0,1; of the prompt: prompt=boat,mill puts the others in the first one's place.
                           Numbers also as 1-5, 0-1 [3] (three of them), 10-50 (+20). --y: rows, --z: one below the other
@@ -126,6 +129,10 @@ Stable Diffusion 2 and XL:
 Where:
       --device DEVICE     its number in `pumice devices`, a part of its name, or its UUID; by default the best
       --precision NAME    auto, fp16, fp32, or exact: the same bytes on every device, slower
+      --preview FILE      a PNG that shows the picture as it comes, replaced every --preview-every N steps, 5 by default
+      --preview-method NAME
+                          latent-rgb (an eighth of the size; costs nothing), or taesd with --preview-model FILE
+      --stop-at N         end at this step and keep what there is
   -o, --output FILE       PNG; an existing file is replaced. Pictures of a batch: out.png, out-2.png, out-3.png …
                           Without it: pumice-0001.png, or the next number that is free
       --config FILE       instead of ~/.config/pumice/config.toml
@@ -135,6 +142,9 @@ Where:
       --profile-peaks     measure first what the device can do at most, to compare with; kept for later runs
   -q, --quiet             no progress, no summary
   -h, --help              this text
+
+Signals: SIGUSR1 ends the picture that is made with the step that runs, keeps it, and begins no other; SIGUSR2 leaves it out
+and goes on with the next of --count or a grid; SIGINT (Ctrl-C) ends the program.
 
 Environment: PUMICE_DEVICE, PUMICE_PRECISION, PUMICE_MODEL, PUMICE_MODELS, PUMICE_OUTPUT and PUMICE_CACHE set what the
 configuration file sets as device, precision, generate.model, paths.models, paths.output and paths.cache; PUMICE_CONFIG

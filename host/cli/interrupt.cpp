@@ -12,12 +12,19 @@
 namespace pumice::cli {
 namespace {
 
-sigset_t watched_signals() {
+sigset_t ending_signals() {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
+    return set;
+}
+
+sigset_t watched_signals() {
+    sigset_t set = ending_signals();
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
     return set;
 }
 
@@ -37,9 +44,16 @@ Interrupt::Interrupt() : state_(std::make_shared<State>()) {
 }
 
 void Interrupt::watch(std::shared_ptr<State> state) {
-    const sigset_t set = watched_signals();
-    int number = 0;
-    while (sigwait(&set, &number) != 0) {
+    const sigset_t watched = watched_signals(), set = ending_signals();
+    for (int number = 0; number == 0 || number == SIGUSR1 || number == SIGUSR2;) {
+        if (sigwait(&watched, &number) != 0) number = 0;
+        if (number == SIGUSR1) {
+            state->finishing = true;
+            state->cancel.finish();
+        } else if (number == SIGUSR2) {
+            state->skipped = true;
+            state->cancel.skip();
+        }
     }
     state->cancel.set();
     const timespec patience{1, 0};

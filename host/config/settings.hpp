@@ -29,7 +29,8 @@ struct Settings {
     std::optional<double> strength, mask_blur, image_cfg, refiner_switch, aesthetic_score, negative_aesthetic_score;
     std::optional<double> variation_strength;
     std::optional<std::uint64_t> variation_seed, seed_width, seed_height, eta_seed_delta;
-    std::optional<std::string> seamless;
+    std::optional<std::string> seamless, tile;
+    std::optional<std::uint64_t> tile_overlap, stop_at, count;
     std::optional<std::uint64_t> mask_padding, original_width, original_height, crop_left, crop_top, target_width,
         target_height;
     std::optional<std::string> loras_folder, embeddings_folder, styles_file, wildcards_folder;

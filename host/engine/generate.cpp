@@ -114,6 +114,10 @@ Result<TextToImageRequest> read_request(const EngineState& engine, const Model& 
     request.seed_width = given.seed_width;
     request.seed_height = given.seed_height;
     request.eta_seed_delta = given.eta_seed_delta;
+    request.tile_width = given.tile_width;
+    request.tile_height = given.tile_height;
+    request.tile_overlap = given.tile_overlap;
+    request.stop_at = given.stop_at;
     request.seamless = {given.seamless_x != 0, given.seamless_y != 0};
     request.batch = given.batch;
     request.clip_skip = given.clip_skip;
@@ -314,9 +318,24 @@ Status apply_filters(const pumice_model& model, const std::vector<plugins::Plugi
     return {};
 }
 
-RequestControl control_of(const pumice_request& given) {
+Result<RequestControl> control_of(const pumice_request& given) {
     RequestControl control;
-    if (given.cancel) control.cancel = &given.cancel->set;
+    if (given.cancel) {
+        control.cancel = &given.cancel->set;
+        control.finish = &given.cancel->finish;
+    }
+    if (given.preview_method != PUMICE_PREVIEW_LATENT_RGB && given.preview_method != PUMICE_PREVIEW_TAESD)
+        return Error{Code::invalid_argument, fmt::format("preview_method is {}, which is none", int(given.preview_method))};
+    if (given.preview_every > 0 && given.on_preview)
+        control.preview = {.every = given.preview_every,
+                           .method = given.preview_method == PUMICE_PREVIEW_TAESD ? PreviewMethod::taesd
+                                                                                  : PreviewMethod::latent_rgb,
+                           .tiny_file = abi::text_or_empty(given.preview_model),
+                           .show = [callback = given.on_preview, user = given.user](const Preview& p) {
+                               const pumice_preview preview = {sizeof(pumice_preview), p.step, p.steps, p.picture, p.pictures,
+                                                               p.rgb.width, p.rgb.height, p.rgb.bytes.data()};
+                               callback(user, &preview);
+                           }};
     if (given.on_progress)
         control.on_progress = [callback = given.on_progress, user = given.user](const Progress& p) {
             const pumice_progress event = {sizeof(pumice_progress), static_cast<pumice_stage>(p.stage), p.step, p.steps,
@@ -366,6 +385,7 @@ std::string report(const pumice_model& model, const TextToImageResult& result, c
         {"unet_flops", result.unet_flops},
         {"adapters", adapters.report},
         {"embeddings", embeddings.report},
+        {"stopped_at", result.stopped_at},
         {"notes", result.notes}};
     return json.dump();
 }
@@ -402,7 +422,8 @@ Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumic
     request.prompt = adapters.prompt;
     request.embeddings = std::move(embeddings.all);
     model.model->set_adapters(adapters.set);
-    PUMICE_ASSIGN(TextToImageResult result, text_to_image(*model.model, request, control_of(given)));
+    PUMICE_ASSIGN(const RequestControl control, control_of(given));
+    PUMICE_ASSIGN(TextToImageResult result, text_to_image(*model.model, request, control));
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     PUMICE_TRY(apply_filters(model, filters, given, result.images));
     auto images = std::make_unique<pumice_images>();
@@ -430,11 +451,25 @@ void pumice_cancel_destroy(pumice_cancel* cancel) {
 }
 
 void pumice_cancel_set(pumice_cancel* cancel) {
-    if (cancel) cancel->set = true;
+    if (!cancel) return;
+    cancel->for_good = true;
+    cancel->set = true;
 }
 
 void pumice_cancel_reset(pumice_cancel* cancel) {
-    if (cancel) cancel->set = false;
+    if (!cancel) return;
+    cancel->for_good = cancel->once = cancel->finish = false;
+    cancel->set = false;
+}
+
+void pumice_cancel_finish(pumice_cancel* cancel) {
+    if (cancel) cancel->finish = true;
+}
+
+void pumice_cancel_skip(pumice_cancel* cancel) {
+    if (!cancel) return;
+    cancel->once = true;
+    cancel->set = true;
 }
 
 pumice_status pumice_generate(pumice_model* model, const pumice_request* request, pumice_images** images,
@@ -444,8 +479,10 @@ pumice_status pumice_generate(pumice_model* model, const pumice_request* request
         *images = nullptr;
         if (!model) return pumice::Error{pumice::Code::invalid_argument, "model is NULL"};
         PUMICE_ASSIGN(const pumice_request given, pumice::abi::read_struct(request, "request"));
-        PUMICE_ASSIGN(auto made, pumice::generate(*model, given));
-        *images = made.release();
+        auto made = pumice::generate(*model, given);
+        if (given.cancel) given.cancel->request_ended();
+        if (!made) return std::move(made.error());
+        *images = made->release();
         return {};
     });
 }

@@ -94,6 +94,7 @@ pumice_status pumice_model_defaults(const pumice_model* model, pumice_request* r
         values.seed_width = values.seed_height = 0;
         values.eta_seed_delta = 0;
         values.seamless_x = values.seamless_y = 0;
+        values.tile_width = values.tile_height = values.tile_overlap = values.stop_at = 0;
         values.refiner_switch = pumice::TextToImageRequest{}.refiner_switch;
         return pumice::abi::write_struct(values, request, "request");
     });

@@ -62,7 +62,16 @@ struct pumice_made_bitmap {
 };
 
 struct pumice_cancel {
-    std::atomic<bool> set{false};
+    mutable std::atomic<bool> set{false};  ///< what requests look at
+    std::atomic<bool> for_good{false};     ///< it stays set
+    mutable std::atomic<bool> once{false};  ///< it is set for one request
+    std::atomic<bool> finish{false};
+    /// A request has ended: one that was to be skipped is.
+    void request_ended() const {
+        if (!once.exchange(false)) return;
+        set = false;
+        if (for_good) set = true;
+    }
     static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may set it");
 };
 

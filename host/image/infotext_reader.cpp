@@ -118,7 +118,10 @@ constexpr std::pair<std::string_view, const char*> kOptions[] = {
     {"Image CFG scale", "--image-cfg"},
     {"Hires upscale", "--hires"},
     {"Hires steps", "--hires-steps"},
-    {"Refiner switch at", "--refiner-switch"}};
+    {"Refiner switch at", "--refiner-switch"},
+    {"Tile", "--tile"},
+    {"Tile overlap", "--tile-overlap"},
+    {"Stopped at step", "--stop-at"}};
 
 /// The names in "name: hash, name: hash".
 std::vector<Recipe::Network> networks_of(std::string_view text) {

@@ -19,7 +19,8 @@ using Json = nlohmann::ordered_json;
 bool belongs_to_picture(const Setting& s) {
     const bool file = s.key == "generate.model" || s.key == "generate.vae" || s.key == "generate.text_encoder" ||
                       s.key == "generate.refiner" || s.key == "generate.hires_model";
-    return s.key == "precision" || (s.key.starts_with("generate.") && !file && s.key != "generate.batch");
+    return s.key == "precision" || (s.key.starts_with("generate.") && !file && s.key != "generate.batch" &&
+                                   s.key != "generate.count");
 }
 
 const Setting* setting_of_picture(std::string_view key) {

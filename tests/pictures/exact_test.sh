@@ -31,6 +31,8 @@ for driver in "$@"; do
         --rng philox --clip-skip 2 -p "a castle BREAK in the snow"
     run "$icd" "$work/$name-4.png" --precision exact --seed 3 -W 64 -H 64 --steps 3 --sampler euler \
         --schedule exponential --cfg 1 -b 2 -p "a windmill at [noon:dusk:0.5]"
+    run "$icd" "$work/$name-tiles.png" --precision exact --seed 3 -W 128 -H 64 --tile 64 --tile-overlap 32 --steps 2 \
+        --sampler euler_a --cfg 1 -p "a lighthouse"
     run "$icd" "$work/$name-5.png" --seed 7 -W 128 -H 64 --steps 3 -p "a lighthouse"
     run "$icd" "$work/$name-6.png" --seed 7 -W 128 -H 64 --steps 3 -p "a lighthouse"
     same "$work/$name-5.png" "$work/$name-6.png" "the same seed twice on $name"
@@ -38,7 +40,7 @@ for driver in "$@"; do
         first=$name
         continue
     fi
-    for picture in 1 2 3 4 4-2; do
+    for picture in 1 2 3 4 4-2 tiles; do
         same "$work/$first-$picture.png" "$work/$name-$picture.png" "picture $picture on $first and $name"
     done
 done

@@ -301,8 +301,15 @@ PUMICE_API void pumice_cancel_destroy(pumice_cancel* cancel);
 /* Running and coming requests that name it end with PUMICE_CANCELLED, the running one within a fraction of a second.
  * Any thread, also a signal handler. */
 PUMICE_API void pumice_cancel_set(pumice_cancel* cancel);
-/* Requests may run again. */
+/* Requests may run again, to their end. */
 PUMICE_API void pumice_cancel_reset(pumice_cancel* cancel);
+/* Running and coming pumice_generate that name it end their steps with the one that runs, and give what the network sees in
+ * the picture then; a second pass that has not begun is left out. The report's "stopped_at" tells the step. Any thread, also
+ * a signal handler. */
+PUMICE_API void pumice_cancel_finish(pumice_cancel* cancel);
+/* The pumice_generate that runs, or else the next, ends with PUMICE_CANCELLED; those after it run. Any thread, also a signal
+ * handler. */
+PUMICE_API void pumice_cancel_skip(pumice_cancel* cancel);
 
 /* ---- model files ----------------------------------------------------------------------------------------------- */
 
@@ -436,6 +443,20 @@ typedef struct pumice_progress {
     uint32_t step, steps; /* PUMICE_STAGE_STEP: step 1...steps has ended; DECODE: pictures of the batch */
     double seconds;       /* since the request began */
 } pumice_progress;
+
+typedef enum pumice_preview_method {
+    PUMICE_PREVIEW_LATENT_RGB = 0, /* an eighth of the picture's size, from the latent's channels: costs next to nothing */
+    PUMICE_PREVIEW_TAESD = 1       /* of the picture's size, by the tiny autoencoder */
+} pumice_preview_method;
+
+/* What a picture looks like while it is made. */
+typedef struct pumice_preview {
+    size_t struct_size;
+    uint32_t step, steps;       /* as the network sees the picture at the beginning of this step, 1...steps */
+    uint32_t picture, pictures; /* which of the batch, from 0 */
+    uint32_t width, height;     /* pixels */
+    const uint8_t* rgb;         /* 3 bytes a pixel, row by row from the top, no padding; valid during the call */
+} pumice_preview;
 
 typedef enum pumice_control_mode {
     PUMICE_CONTROL_BALANCED = 0,
@@ -577,13 +598,24 @@ typedef struct pumice_request {
     size_t embedding_folder_count;
     pumice_emphasis emphasis;
     const pumice_hires* hires; /* NULL: one pass. Not with a picture; the refiner is then of the second pass */
+    /* Pixels, multiples of 8, 64...16384: the network sees tiles of this size (MultiDiffusion), so that its memory is that
+     * of a tile; they overlap by tile_overlap at least, which is below both. 0: all of that side. Not with controls. */
+    uint32_t tile_width, tile_height, tile_overlap;
+    /* Ends as pumice_cancel_finish does at this step, counted from 1 over both passes; 0: at the end. */
+    uint32_t stop_at;
+    /* Called every that many steps for each picture of the batch, as on_progress with `user`. 0 or NULL: never. The pictures
+     * are the same with and without. */
+    uint32_t preview_every;
+    pumice_preview_method preview_method;
+    const char* preview_model; /* file of TAESD's decoder; NULL or "": the model's, where that is TAESD */
+    void (*on_preview)(void* user, const pumice_preview* preview);
 } pumice_request;
 /* Not yet valid: pumice_model_defaults fills it. */
 #define PUMICE_REQUEST_INIT                                                                                              \
     {                                                                                                                    \
         sizeof(pumice_request), NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, PUMICE_RNG_TORCH_CPU, 0, 0, NULL, NULL, NULL, NULL, \
             0, NULL, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, \
-            PUMICE_EMPHASIS_ORIGINAL, NULL                                                                               \
+            PUMICE_EMPHASIS_ORIGINAL, NULL, 0, 0, 0, 0, 0, PUMICE_PREVIEW_LATENT_RGB, NULL, NULL                         \
     }
 
 /* Fills in what suits the model: size, steps, guidance, sampler, schedule, ...; prompts, callbacks and seed are left as

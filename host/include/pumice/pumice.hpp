@@ -166,6 +166,8 @@ public:
     }
     void set() const { pumice_cancel_set(handle_.get()); }
     void reset() const { pumice_cancel_reset(handle_.get()); }
+    void finish() const { pumice_cancel_finish(handle_.get()); }
+    void skip() const { pumice_cancel_skip(handle_.get()); }
     const pumice_cancel* handle() const { return handle_.get(); }
 
 private:
@@ -606,6 +608,11 @@ struct Request {
     std::vector<std::string> embedding_folders = {};  ///< of words that are names of embeddings
     pumice_emphasis emphasis = PUMICE_EMPHASIS_ORIGINAL;
     std::optional<Hires> hires = {};
+    std::uint32_t tile_width = 0, tile_height = 0, tile_overlap = 0, stop_at = 0;
+    std::uint32_t preview_every = 0;
+    pumice_preview_method preview_method = PUMICE_PREVIEW_LATENT_RGB;
+    std::string preview_model = {};
+    std::function<void(const pumice_preview&)> on_preview = {};  ///< must not throw
 };
 
 /// See pumice_expand_wildcards.
@@ -755,6 +762,17 @@ public:
             hires = request.hires->view();
             values.hires = &hires;
         }
+        values.tile_width = request.tile_width;
+        values.tile_height = request.tile_height;
+        values.tile_overlap = request.tile_overlap;
+        values.stop_at = request.stop_at;
+        values.preview_every = request.preview_every;
+        values.preview_method = request.preview_method;
+        values.preview_model = request.preview_model.c_str();
+        if (request.on_preview)
+            values.on_preview = [](void* user, const pumice_preview* preview) noexcept {
+                static_cast<const Request*>(user)->on_preview(*preview);
+            };
         pumice_error error = PUMICE_ERROR_INIT;
         pumice_images* handle = nullptr;
         if (pumice_generate(handle_.get(), &values, &handle, &error) != PUMICE_OK) return detail::failure(error);
