@@ -84,7 +84,7 @@ std::string key(const std::vector<std::pair<std::size_t, std::string>>& entries)
 
 std::vector<std::pair<std::size_t, std::string>> device_key(const std::vector<Json>& reports) {
     std::vector<std::pair<std::size_t, std::string>> entries;
-    for (std::size_t i = 0; i < reports.size(); ++i) entries.emplace_back(i, title(reports[i]));
+    for (std::size_t i = 0; i < reports.size(); ++i) entries.emplace_back(i, fmt::format("{}: {}", i + 1, title(reports[i])));
     return entries;
 }
 
@@ -92,7 +92,7 @@ std::string card(const Json& report, std::size_t colour, bool several) {
     const Json &device = report["device"], &peaks = report["peaks"], &host = report["host"];
     const std::vector<std::pair<const char*, std::string>> facts = {
         {"kind", word(device, "type")},
-        {"driver", word(device, "driver_name") + " " + word(device, "driver_info")},
+        {"driver", word(device, word(device, "driver_info").empty() ? "driver_name" : "driver_info")},
         {"precision", word(report, "precision") + ", held against " + word(report, "reference")},
         {"peak, fp32", or_none(peaks["fp32_gflops"], "GFLOP/s")},
         {"peak, fp16", or_none(peaks["fp16_gflops"], "GFLOP/s")},
@@ -108,7 +108,7 @@ std::string card(const Json& report, std::size_t colour, bool several) {
         {"measured", word(report, "created")}};
     std::string text = "<div class=\"card\">";
     if (several) text += fmt::format("<div class=\"key\"><span><i class=\"c{}\"></i><b>{}</b></span></div>", colour % kColours,
-                                     escaped(word(device, "name")));
+                                     escaped(fmt::format("{}: {}", colour + 1, word(device, "name"))));
     else
         text += "<b>" + escaped(word(device, "name")) + "</b>";
     text += "<dl>";
@@ -168,7 +168,7 @@ std::string stages(const std::vector<Json>& reports) {
             const Json& result = reports[i]["results"][r];
             const double whole = number(result["warm"]["median"]);
             StackedBar bar{word(result, "name") + ", " + seconds_text(whole), {}};
-            if (reports.size() > 1) bar.heading += fmt::format(", {} {}", i + 1, word(reports[i]["device"], "name"));
+            if (reports.size() > 1) bar.heading += fmt::format(" on {}", i + 1);
             double device = 0;
             for (const Json& stage : result["stages"]) {
                 const auto at = std::find(kStages.begin(), kStages.end(), word(stage, "name"));
@@ -206,7 +206,7 @@ std::string comparison(const std::vector<Json>& reports) {
     }
     std::vector<std::string> heading = {"profile"};
     for (std::size_t i = 0; i < reports.size(); ++i) {
-        heading.push_back(escaped(fmt::format("{} {}", i + 1, word(reports[i]["device"], "name"))));
+        heading.push_back(fmt::to_string(i + 1));
         if (i > 0) heading.push_back("against 1");
     }
     return "<h2>" + std::string(reports.size() > 1 ? "Comparison" : "Warm medians") + "</h2>\n" +
