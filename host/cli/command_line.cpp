@@ -375,9 +375,7 @@ struct Program {
                 return unexpected(*parser->app, rest.front());
         for (const auto& [parser, name] : bench_commands.parsers())
             if (parser->help) return help_of(name);
-        for (const auto& [parser, name] : bench_commands.parsers())
-            if (const auto rest = parser->app->remaining(); !rest.empty())
-                return unexpected(*parser->app, rest.front());
+        if (const auto word = bench_commands.unexpected()) return unexpected(*word->first->app, word->second);
         const std::pair<const Parser*, const char*> inner_first[] = {
             {&inspect, "inspect"},       {&models, "models"},          {&devices, "devices"},
             {&generate, "generate"},     {&upscale, "upscale"},        {&preprocess, "preprocess"},

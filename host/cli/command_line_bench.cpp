@@ -19,9 +19,7 @@ BenchCommands::BenchCommands(CLI::App& program, CommandLine& to)
       html(add(*bench.app, "--html")),
       config(add(*bench.app, "--config")),
       compare(bench.app->add_subcommand("compare")),
-      files{compare.app->add_option("files")},
       compare_html(add(*compare.app, "--html")) {
-    files.option->expected(1, 1000);
     bench.app->add_flag("--quick", line.bench.quick);
     bench.app->add_flag("-q,--quiet", line.quiet);
     bench.app->add_flag("--safe-mode", line.safe_mode);
@@ -31,11 +29,18 @@ std::vector<std::pair<const Parser*, const char*>> BenchCommands::parsers() cons
     return {{&compare, "bench"}, {&bench, "bench"}};
 }
 
+std::optional<std::pair<const Parser*, std::string>> BenchCommands::unexpected() const {
+    for (const std::string& word : compare.app->remaining())
+        if (word.size() > 1 && word[0] == '-') return std::pair{&compare, word};
+    if (const auto rest = bench.app->remaining(); !rest.empty()) return std::pair{&bench, rest.front()};
+    return std::nullopt;
+}
+
 Expected<bool> BenchCommands::read() {
     if (!bench.app->parsed()) return false;
     if (compare.app->parsed()) {
         line.command = CommandLine::Command::bench_compare;
-        line.files = files.option->results();
+        line.files = compare.app->remaining();
         line.bench.html = compare_html.text();
         if (line.files.size() < 2)
             return Failure{PUMICE_INVALID_ARGUMENT, "bench compare needs two reports or more: files of bench --json"};

@@ -124,7 +124,11 @@ Expected<Json> write_profile(const Context& context, const Engine& engine, std::
     if (!wants_profile(line)) return Json(nullptr);
     HOST_ASSIGN(const Json peaks, device_peaks(engine, context.settings.cache_folder.value_or(""), line.profile_peaks));
     if (line.profile) HOST_TRY(host::write_file(*line.profile, bytes_of(trace), host::Existing::replace));
-    Json summary = Json::parse(trace)["pumice"];
+    // The events are many, and not wanted here.
+    const Json::parser_callback_t sums = [](int depth, Json::parse_event_t event, Json& value) {
+        return !(depth == 1 && event == Json::parse_event_t::key && value == "traceEvents");
+    };
+    Json summary = Json::parse(trace, sums)["pumice"];
     summary["peaks"] = peaks;
     return summary;
 }

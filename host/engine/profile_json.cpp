@@ -1,6 +1,7 @@
 #include "engine/profile_json.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -25,38 +26,54 @@ std::pair<std::string, std::string> split(const std::string& module) {
     return {module.substr(0, dot), dot == std::string::npos ? "" : module.substr(dot + 1)};
 }
 
-void add_run(const ProfiledRun& run, Json& events) {
+std::string dump(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// What an event of each dispatch of a program has beside its times, written once: there are many runs.
+using Members = std::map<const ProfiledProgram*, std::vector<std::string>>;
+
+const std::vector<std::string>& members_of(const ProfiledProgram& program, Members& known) {
+    const auto [at, fresh] = known.try_emplace(&program);
+    if (fresh)
+        for (const ProfiledDispatch& d : program.dispatches) {
+            const Json json = {{"name", d.module},
+                               {"cat", "kernel"},
+                               {"ph", "X"},
+                               {"pid", 1},
+                               {"tid", kDevice},
+                               {"args",
+                                {{"use", d.label},
+                                 {"stage", program.name},
+                                 {"constants", d.constants},
+                                 {"flops", d.flops},
+                                 {"bytes", d.bytes}}}};
+            const std::string text = dump(json);
+            at->second.push_back(text.substr(1, text.size() - 2));  // without the braces
+        }
+    return at->second;
+}
+
+void add_run(const ProfiledRun& run, Members& known, std::string& events) {
     const double begin = run.begin * 1e6;
-    events.push_back({{"name", run.program->name},
-                      {"cat", "program"},
-                      {"ph", "X"},
-                      {"ts", begin},
-                      {"dur", (run.end - run.begin) * 1e6},
-                      {"pid", 1},
-                      {"tid", kHost},
-                      {"args", {{"device_seconds", run.device_seconds}, {"flops", run.program->flops}}}});
-    events.push_back({{"name", "device memory"},
-                      {"ph", "C"},
-                      {"ts", begin},
-                      {"pid", 1},
-                      {"args", {{"bytes", run.device_bytes}}}});
-    for (std::size_t i = 0; i < run.spans.size(); ++i) {
-        const ProfiledDispatch& d = run.program->dispatches[i];
-        const ProfiledRun::Span& span = run.spans[i];
-        events.push_back({{"name", d.module},
-                          {"cat", "kernel"},
-                          {"ph", "X"},
-                          {"ts", begin + span.begin * 1e6},
-                          {"dur", span.seconds * 1e6},
-                          {"pid", 1},
-                          {"tid", kDevice},
-                          {"args",
-                           {{"use", d.label},
-                            {"stage", run.program->name},
-                            {"constants", d.constants},
-                            {"flops", d.flops},
-                            {"bytes", d.bytes}}}});
-    }
+    events += ",\n" + dump({{"name", run.program->name},
+                            {"cat", "program"},
+                            {"ph", "X"},
+                            {"ts", begin},
+                            {"dur", (run.end - run.begin) * 1e6},
+                            {"pid", 1},
+                            {"tid", kHost},
+                            {"args", {{"device_seconds", run.device_seconds}, {"flops", run.program->flops}}}});
+    events += ",\n" + dump({{"name", "device memory"},
+                            {"ph", "C"},
+                            {"ts", begin},
+                            {"pid", 1},
+                            {"args", {{"bytes", run.device_bytes}}}});
+    if (run.spans.empty()) return;
+    const std::vector<std::string>& members = members_of(*run.program, known);
+    for (std::size_t i = 0; i < run.spans.size(); ++i)
+        events += fmt::format(",\n{{{},\"ts\":{},\"dur\":{}}}", members[i], begin + run.spans[i].begin * 1e6,
+                              run.spans[i].seconds * 1e6);
 }
 
 }  // namespace
@@ -107,15 +124,14 @@ Json summary_json(const Profile& profile, const Capabilities& caps, const std::s
 }
 
 std::string trace_json(const Profile& profile, const Capabilities& caps, const std::string& precision) {
-    Json events = Json::array();
-    events.push_back(metadata("process_name", kHost, "Pumice"));
-    events.push_back(metadata("thread_name", kHost, "host"));
-    events.push_back(metadata("thread_name", kDevice, caps.name));
-    for (const ProfiledRun& run : profile.runs()) add_run(run, events);
-    const Json trace = {{"traceEvents", std::move(events)},
-                        {"displayTimeUnit", "ms"},
-                        {"pumice", summary_json(profile, caps, precision)}};
-    return trace.dump(-1, ' ', false, Json::error_handler_t::replace);
+    std::string text = "{\"pumice\":" + dump(summary_json(profile, caps, precision)) +
+                       ",\n\"displayTimeUnit\":\"ms\",\n\"traceEvents\":[\n" +
+                       dump(metadata("process_name", kHost, "Pumice")) + ",\n" +
+                       dump(metadata("thread_name", kHost, "host")) + ",\n" +
+                       dump(metadata("thread_name", kDevice, caps.name));
+    Members known;
+    for (const ProfiledRun& run : profile.runs()) add_run(run, known, text);
+    return text + "]}\n";
 }
 
 Json to_json(const Peaks& p) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -29,15 +30,16 @@ std::string tick(double value) {
 
 }  // namespace
 
-std::string bar_chart(const std::vector<BarGroup>& groups, const std::string& description) {
+std::string bar_chart(const std::vector<BarGroup>& groups, bool one_scale, const std::string& description) {
     constexpr double kLabel = 110, kBar = 13, kGap = 4;
     std::string inside;
-    double y = 0;
+    double y = 0, longest = 0;
     for (const BarGroup& group : groups) {
         y += 17;
         inside += text(0, y - 4, group.heading, "start", "t h");
-        double longest = 0;
-        for (const auto& bar : group.bars) longest = std::max(longest, bar.value);
+        if (!one_scale) longest = 0;
+        for (const BarGroup& counted : one_scale ? std::span(groups) : std::span(&group, 1))
+            for (const auto& bar : counted.bars) longest = std::max(longest, bar.value);
         for (const auto& bar : group.bars) {
             const double width = longest > 0 ? std::max(1.0, bar.value / longest * (kWidth - kLabel)) : 1;
             inside += fmt::format(

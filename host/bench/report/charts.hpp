@@ -8,7 +8,7 @@ namespace pumice::report {
 
 inline constexpr std::size_t kColours = 8;
 
-/// A bar a value, in groups with a heading each; a group's longest bar is as wide as there is room.
+/// A bar a value, in groups with a heading each. The longest bar is as wide as there is room: of all, or of each group.
 struct BarGroup {
     std::string heading;
     struct Bar {
@@ -18,7 +18,7 @@ struct BarGroup {
     };
     std::vector<Bar> bars;
 };
-std::string bar_chart(const std::vector<BarGroup>& groups, const std::string& description);
+std::string bar_chart(const std::vector<BarGroup>& groups, bool one_scale, const std::string& description);
 
 /// Bars of parts, each as wide as there is room: shares of a whole.
 struct StackedBar {

@@ -22,10 +22,10 @@ constexpr const char* kStyle = R"(<style>
 @media (prefers-color-scheme:dark){:root{--bg:#16181c;--fg:#e6e6e3;--dim:#9aa0a8;--line:#363a42;--card:#1e2127;--bad:#ff8a7a;
 --c0:#6ea8ec;--c1:#f0a860;--c2:#5cc9a3;--c3:#dd8cc4;--c4:#cdbb5a;--c5:#9aa8f0;--c6:#f08a78;--c7:#80858d}}
 *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,sans-serif}
-main{max-width:60rem;margin:0 auto;padding:1rem}h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
+main{max-width:68rem;margin:0 auto;padding:1rem}h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
 p{margin:.4rem 0}.dim{color:var(--dim)}.bad{color:var(--bad);font-weight:600}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,17rem),1fr));gap:.8rem}
-.card{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.7rem .9rem}.card b{font-size:1.02rem}
+.card{max-width:36rem;background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.7rem .9rem}.card b{font-size:1.02rem}
 dl{display:grid;grid-template-columns:auto 1fr;gap:.1rem .8rem;margin:.4rem 0}dt{color:var(--dim)}
 dd{margin:0;text-align:right;overflow-wrap:anywhere}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:100%}
@@ -57,6 +57,12 @@ std::string or_none(const Json& value, const char* unit) {
     return value.is_number() ? fmt::format("{:.1f} {}", value.get<double>(), unit) : "none";
 }
 
+/// Shortened, but for what says that the source was changed.
+std::string commit(const std::string& whole) {
+    const std::size_t dash = whole.find('-');
+    return whole.substr(0, std::min<std::size_t>(12, dash)) + (dash == std::string::npos ? "" : whole.substr(dash));
+}
+
 std::string row(const std::vector<std::string>& cells, const char* kind = "td") {
     std::string text = "<tr>";
     for (const std::string& cell : cells) text += fmt::format("<{0}>{1}</{0}>", kind, cell);
@@ -78,7 +84,7 @@ std::string key(const std::vector<std::pair<std::size_t, std::string>>& entries)
 
 std::vector<std::pair<std::size_t, std::string>> device_key(const std::vector<Json>& reports) {
     std::vector<std::pair<std::size_t, std::string>> entries;
-    for (std::size_t i = 0; i < reports.size(); ++i) entries.emplace_back(i, title(reports[i]));
+    for (std::size_t i = 0; i < reports.size(); ++i) entries.emplace_back(i, fmt::format("{}: {}", i + 1, title(reports[i])));
     return entries;
 }
 
@@ -86,7 +92,7 @@ std::string card(const Json& report, std::size_t colour, bool several) {
     const Json &device = report["device"], &peaks = report["peaks"], &host = report["host"];
     const std::vector<std::pair<const char*, std::string>> facts = {
         {"kind", word(device, "type")},
-        {"driver", word(device, "driver_name") + " " + word(device, "driver_info")},
+        {"driver", word(device, word(device, "driver_info").empty() ? "driver_name" : "driver_info")},
         {"precision", word(report, "precision") + ", held against " + word(report, "reference")},
         {"peak, fp32", or_none(peaks["fp32_gflops"], "GFLOP/s")},
         {"peak, fp16", or_none(peaks["fp16_gflops"], "GFLOP/s")},
@@ -98,11 +104,11 @@ std::string card(const Json& report, std::size_t colour, bool several) {
         {"largest buffer", bytes(peaks["largest_buffer"])},
         {"processor", word(host, "processor")},
         {"system", word(host, "system")},
-        {"Pumice", word(report["pumice"], "version") + " " + word(report["pumice"], "commit").substr(0, 12)},
+        {"Pumice", word(report["pumice"], "version") + " " + commit(word(report["pumice"], "commit"))},
         {"measured", word(report, "created")}};
     std::string text = "<div class=\"card\">";
     if (several) text += fmt::format("<div class=\"key\"><span><i class=\"c{}\"></i><b>{}</b></span></div>", colour % kColours,
-                                     escaped(word(device, "name")));
+                                     escaped(fmt::format("{}: {}", colour + 1, word(device, "name"))));
     else
         text += "<b>" + escaped(word(device, "name")) + "</b>";
     text += "<dl>";
@@ -121,6 +127,8 @@ std::string quality_text(const Json& result) {
 
 std::string results_table(const Json& report) {
     std::vector<std::vector<std::string>> rows;
+    bool energy = false;
+    for (const Json& r : report["results"]) energy = energy || r["energy"].is_object();
     for (const Json& r : report["results"]) {
         const Json& warm = r["warm"];
         rows.push_back({escaped(word(r, "name")), r["cold"].is_number() ? seconds_text(number(r["cold"])) : "",
@@ -128,11 +136,14 @@ std::string results_table(const Json& report) {
                         fmt::format("{:.0f}% of {}", 100 * number(warm["spread"]), warm["n"].get<int>()),
                         r["seconds_per_image"].is_number() ? seconds_text(number(r["seconds_per_image"])) : "",
                         bytes(r["memory"]["device_peak"]), bytes(r["memory"]["host_peak"]),
-                        r["energy"].is_object() ? fmt::format("{:.1f} J", number(r["energy"]["joules_per_run"])) : "",
                         quality_text(r)});
+        if (energy)
+            rows.back().push_back(
+                r["energy"].is_object() ? fmt::format("{:.1f} J", number(r["energy"]["joules_per_run"])) : "");
     }
-    return table({"profile", "cold", "first", "warm", "spread", "a picture", "device", "host", "energy", "against reference"},
-                 rows);
+    std::vector<std::string> heading = {"profile", "cold", "first", "warm", "spread", "a picture", "device", "host", "quality"};
+    if (energy) heading.push_back("energy");
+    return table(heading, rows) + "<p class=\"dim\">Quality: PSNR against the picture of the reference precision.</p>\n";
 }
 
 std::string remarks(const Json& report) {
@@ -157,7 +168,7 @@ std::string stages(const std::vector<Json>& reports) {
             const Json& result = reports[i]["results"][r];
             const double whole = number(result["warm"]["median"]);
             StackedBar bar{word(result, "name") + ", " + seconds_text(whole), {}};
-            if (reports.size() > 1) bar.heading += fmt::format(", {} {}", i + 1, word(reports[i]["device"], "name"));
+            if (reports.size() > 1) bar.heading += fmt::format(" on {}", i + 1);
             double device = 0;
             for (const Json& stage : result["stages"]) {
                 const auto at = std::find(kStages.begin(), kStages.end(), word(stage, "name"));
@@ -195,12 +206,12 @@ std::string comparison(const std::vector<Json>& reports) {
     }
     std::vector<std::string> heading = {"profile"};
     for (std::size_t i = 0; i < reports.size(); ++i) {
-        heading.push_back(escaped(fmt::format("{} {}", i + 1, word(reports[i]["device"], "name"))));
+        heading.push_back(fmt::to_string(i + 1));
         if (i > 0) heading.push_back("against 1");
     }
     return "<h2>" + std::string(reports.size() > 1 ? "Comparison" : "Warm medians") + "</h2>\n" +
            (reports.size() > 1 ? key(device_key(reports)) : "") +
-           bar_chart(groups, "Seconds of each profile, shorter is better") +
+           bar_chart(groups, reports.size() == 1, "Seconds of each profile, shorter is better") +
            (reports.size() > 1 ? table(heading, rows) : "");
 }
 

@@ -47,8 +47,9 @@ std::string seconds_text(double s) {
 
 std::string title(const Json& report) {
     const Json& device = report["device"];
-    return fmt::format("{}, {} {}, {}", device.value("name", "?"), device.value("driver_name", ""),
-                       device.value("driver_info", ""), report.value("precision", "?"));
+    const std::string about = device.value("driver_info", "");
+    return fmt::format("{}, {}, {}", device.value("name", "?"), about.empty() ? device.value("driver_name", "?") : about,
+                       report.value("precision", "?"));
 }
 
 std::string report_text(const Json& report) {
