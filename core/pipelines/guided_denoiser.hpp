@@ -69,6 +69,7 @@ public:
     Status denoise(const Latent& x, double sigma, const Latent& denoised);
 
     bool fell_back() const;
+    std::uint64_t streamed() const;  ///< bytes of weights that come and go in an evaluation
     double flops() const;   ///< of one call
     /// The programs in use, for profiles.
     std::vector<Program*> programs();

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -69,6 +70,9 @@ public:
     double assumed_gflops() const { return assumed_gflops_.load(); }
     void observe_gflops(double measured);
 
+    /// For tests: asked before each submission; where it says true, VK_ERROR_DEVICE_LOST is the driver's answer.
+    void set_fault(std::function<bool()> lose);
+
 private:
     Device() = default;
     Status open_pipeline_cache(const std::filesystem::path& folder);
@@ -82,6 +86,7 @@ private:
     Capabilities caps_;
     std::shared_ptr<Allocator> allocator_;
     std::mutex queue_mutex_;
+    std::function<bool()> lose_;  ///< under queue_mutex_
     std::atomic<std::uint64_t> submitted_{0};
     std::atomic<bool> lost_{false};
     std::atomic<double> assumed_gflops_{0};

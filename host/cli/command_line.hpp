@@ -37,7 +37,8 @@ struct CommandLine {
         models_verify,
         info,
         merge,
-        bake_vae
+        bake_vae,
+        plan
     } command = Command::help;
     /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify", "convert", "models list", "info", "merge", "bake-vae",
     /// "models verify"

@@ -73,6 +73,8 @@ Expected<void> run(const CommandLine& line, const Context& context) {
             return run_convert(context);
         case CommandLine::Command::merge:
             return run_merge(context);
+        case CommandLine::Command::plan:
+            return run_plan(context);
         case CommandLine::Command::info:
             return run_info(context);
         case CommandLine::Command::models_list:
