@@ -74,6 +74,8 @@ public:
 
     TensorId transient(Shape, DType, std::string name = {});
     TensorId external(Shape, DType, BufferRange, std::string name = {});
+    /// Gives an external tensor other memory: of one that was made with a placeholder, the real one.
+    void place(TensorId id, BufferRange range) { tensors_[id.index].external = std::move(range); }
     const TensorInfo& info(TensorId id) const { return tensors_[id.index]; }
     const Shape& shape(TensorId id) const { return tensors_[id.index].shape; }
     DType dtype(TensorId id) const { return tensors_[id.index].dtype; }

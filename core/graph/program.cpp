@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <deque>
+#include <future>
+#include <system_error>
 
 #include "vulkan/profiler.hpp"
 
@@ -65,6 +67,12 @@ std::uint64_t Arena::bytes() const {
     return sum;
 }
 
+Plan plan_for(const Graph& graph) {
+    const Capabilities& caps = graph.caps();
+    return plan(graph, std::min({kPageLimit, caps.max_allocation_size, caps.max_buffer_size}),
+                std::max<std::uint64_t>(256, caps.storage_offset_alignment));
+}
+
 struct Program::Chunk {
     VkCommandBuffer commands = VK_NULL_HANDLE;
     double flops = 0;
@@ -78,6 +86,8 @@ struct Program::Recorder {
     const Graph& graph;
     KernelCache& kernels;
     bool timestamps;
+    const std::vector<std::uint32_t>& segment_nodes;
+    std::size_t next_segment = 0;
     ProfiledProgram description{};
     Hazards hazards{};
     std::size_t chunk_dispatches = 0;
@@ -88,9 +98,9 @@ struct Program::Recorder {
 
     Status make_descriptor_pool();
     /// A chunk has a timestamp at its begin, and one at its end or after each of its dispatches, of which it has one at
-    /// least (but for an empty program's).
+    /// least (but for an empty program's, and a segment's at the end).
     std::uint32_t stamp_limit() const {
-        return static_cast<std::uint32_t>(2 * std::max<std::size_t>(1, program.dispatches_));
+        return static_cast<std::uint32_t>(2 * (std::max<std::size_t>(1, program.dispatches_) + segment_nodes.size()));
     }
     void stamp();
     Status begin_chunk();
@@ -232,6 +242,14 @@ Status Program::Recorder::record_dispatch(const Dispatch& d, const std::string& 
 
 Status Program::Recorder::record_node(std::size_t index) {
     const Node& node = graph.nodes()[index];
+    if (next_segment < segment_nodes.size() && segment_nodes[next_segment] == index) {
+        if (chunk_dispatches > 0) {
+            PUMICE_TRY(end_chunk());
+            PUMICE_TRY(begin_chunk());
+        }
+        program.segments_.push_back(program.chunks_.size() - 1);
+        ++next_segment;
+    }
     NodeTime time{node.label, {}, 0, 0, 0};
     double longest = -1;
     for (const Dispatch& d : node.dispatches) {
@@ -271,9 +289,9 @@ Result<std::unique_ptr<Program>> Program::compile(std::shared_ptr<Device> device
     std::unique_ptr<Program> program(new Program);
     program->device_ = device;
     program->name_ = options.name;
+    program->feed_ = options.segments.empty() ? nullptr : options.feed;
     program->tensors_ = graph.tensors();
-    program->plan_ = pumice::plan(graph, std::min({kPageLimit, caps.max_allocation_size, caps.max_buffer_size}),
-                                  std::max<std::uint64_t>(256, caps.storage_offset_alignment));
+    program->plan_ = plan_for(graph);
     PUMICE_ASSIGN(program->pages_, arena.pages(*device, program->plan_.page_sizes));
 
     std::vector<KernelKey> keys;
@@ -286,7 +304,7 @@ Result<std::unique_ptr<Program>> Program::compile(std::shared_ptr<Device> device
     program->profile_ = device->profile();
     program->profiled_ =
         timestamps && (options.profile || (program->profile_ && program->profile_->options().dispatches));
-    Recorder recorder{*program, graph, kernels, timestamps};
+    Recorder recorder{*program, graph, kernels, timestamps, options.segments};
     PUMICE_TRY(recorder.record());
     if (program->profiled_ || program->profile_) {
         recorder.description.name = program->name_;
@@ -310,31 +328,67 @@ BufferRange Program::range(TensorId id) const {
     return {pages_[p.page], p.offset, t.bytes()};
 }
 
-Status Program::run(const std::atomic<bool>* cancel) {
-    const auto cancelled = [&] { return cancel && cancel->load(std::memory_order_relaxed); };
-    const double begin = profile_ ? profile_->now() : 0;
-    std::deque<std::uint64_t> in_flight;
-    std::vector<VkCommandBuffer> batch;
-    for (std::size_t i = 0; i < chunks_.size();) {
-        if (cancelled()) {
-            if (!in_flight.empty()) PUMICE_TRY(device_->wait(in_flight.back()));
+/// Work under way, and whether more of it is wanted.
+struct Program::Submitting {
+    const std::atomic<bool>* cancel;
+    std::deque<std::uint64_t> in_flight{};
+    std::vector<VkCommandBuffer> batch{};
+    bool cancelled() const { return cancel && cancel->load(std::memory_order_relaxed); }
+};
+
+Status Program::run_chunks(Submitting& now, std::size_t first, std::size_t end) {
+    for (std::size_t i = first; i < end;) {
+        if (now.cancelled()) {
+            if (!now.in_flight.empty()) PUMICE_TRY(device_->wait(now.in_flight.back()));
             return Error{Code::cancelled, "cancelled"};
         }
-        batch.clear();
+        now.batch.clear();
         double seconds = 0;
         do {
-            batch.push_back(chunks_[i].commands);
+            now.batch.push_back(chunks_[i].commands);
             seconds += chunks_[i].seconds;
             ++i;
-        } while (i < chunks_.size() && seconds + chunks_[i].seconds <= kSubmissionSeconds);
-        if (in_flight.size() == kInFlight) {
-            PUMICE_TRY(device_->wait(in_flight.front()));
-            in_flight.pop_front();
+        } while (i < end && seconds + chunks_[i].seconds <= kSubmissionSeconds);
+        if (now.in_flight.size() == kInFlight) {
+            PUMICE_TRY(device_->wait(now.in_flight.front()));
+            now.in_flight.pop_front();
         }
-        PUMICE_ASSIGN(const std::uint64_t value, device_->submit(batch));
-        in_flight.push_back(value);
+        PUMICE_ASSIGN(const std::uint64_t value, device_->submit(now.batch));
+        now.in_flight.push_back(value);
     }
-    if (!in_flight.empty()) PUMICE_TRY(device_->wait(in_flight.back()));
+    return {};
+}
+
+/// While a segment runs, the next one's memory is filled, as soon as the device is done with what was there.
+Status Program::run_segments(Submitting& now) {
+    const std::size_t slots = feed_->slots();
+    std::vector<std::uint64_t> ends(segments_.size(), 0);
+    std::future<Status> next;  // waits when it goes
+    for (std::size_t s = 0; s < segments_.size(); ++s) {
+        const auto fill = [this, &ends, slots](std::size_t segment) -> Status {
+            if (segment >= slots) PUMICE_TRY(device_->wait(ends[segment - slots]));
+            return feed_->fill(segment);
+        };
+        PUMICE_TRY(next.valid() ? next.get() : fill(s));
+        if (slots > 1 && s + 1 < segments_.size()) {
+            try {
+                next = std::async(std::launch::async, fill, s + 1);
+            } catch (const std::system_error&) {  // no thread to be had: then when it is needed
+                next = {};
+            }
+        }
+        const std::size_t end = s + 1 < segments_.size() ? segments_[s + 1] : chunks_.size();
+        PUMICE_TRY(run_chunks(now, segments_[s], end));
+        ends[s] = device_->last_submitted();
+    }
+    return {};
+}
+
+Status Program::run(const std::atomic<bool>* cancel) {
+    const double begin = profile_ ? profile_->now() : 0;
+    Submitting now{cancel};
+    PUMICE_TRY(feed_ ? run_segments(now) : run_chunks(now, 0, chunks_.size()));
+    if (!now.in_flight.empty()) PUMICE_TRY(device_->wait(now.in_flight.back()));
 
     device_seconds_ = 0;
     if (stamps_) PUMICE_TRY(read_times());

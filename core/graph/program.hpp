@@ -23,8 +23,22 @@ struct NodeTime {
     double milliseconds = 0, flops = 0, bytes = 0;
 };
 
+/// Brings what the segments of a program read, before each runs. Its memory has as many slots as slots() says: segment
+/// i + slots() overwrites what segment i read.
+class SegmentFeed {
+public:
+    virtual ~SegmentFeed() = default;
+    virtual std::size_t slots() const = 0;
+    /// Fills the slot of a segment; the device is done with what was there. Called in order, one call at a time, on a
+    /// thread of its own while the segment before runs.
+    virtual Status fill(std::size_t segment) = 0;
+};
+
 struct ProgramOptions {
     bool profile = false;            ///< a timestamp after each dispatch, read with Program::times()
+    /// The first node of each segment, the first of them 0; empty: all is one segment that nothing is brought for.
+    std::vector<std::uint32_t> segments = {};
+    SegmentFeed* feed = nullptr;     ///< of the segments; outlives the program
     const char* name = "program";
 };
 
@@ -35,10 +49,14 @@ public:
     Result<std::vector<std::shared_ptr<Buffer>>> pages(Device&, const std::vector<std::uint64_t>& sizes);
     void release() { pages_.clear(); }
     std::uint64_t bytes() const;
+    std::uint64_t page_bytes(std::size_t i) const { return i < pages_.size() && pages_[i] ? pages_[i]->size() : 0; }
 
 private:
     std::vector<std::shared_ptr<Buffer>> pages_;
 };
+
+/// The plan of a graph as Program::compile makes it.
+Plan plan_for(const Graph&);
 
 class Program {
 public:
@@ -65,13 +83,18 @@ public:
 private:
     struct Chunk;
     struct Recorder;
+    struct Submitting;
     Program() = default;
+    Status run_chunks(Submitting&, std::size_t first, std::size_t end);
+    Status run_segments(Submitting&);
     std::shared_ptr<Device> device_;
     std::deque<TensorInfo> tensors_;
     Plan plan_;
     std::vector<std::shared_ptr<Buffer>> pages_;
     std::unique_ptr<CommandPool> pool_;
     std::vector<Chunk> chunks_;
+    std::vector<std::size_t> segments_;  ///< the first chunk of each
+    SegmentFeed* feed_ = nullptr;
     std::vector<VkDescriptorPool> descriptor_pools_;
     Status read_times();
     std::unique_ptr<class Timestamps> stamps_;

@@ -11,6 +11,10 @@ namespace {
 
 /// Activations and staging of a 512x512 picture, with room to spare.
 constexpr std::uint64_t kWorkingBytes = std::uint64_t(640) << 20;
+/// Of what is free, for latents and small buffers that are made later.
+constexpr std::uint64_t kKeptBack = std::uint64_t(64) << 20;
+constexpr std::uint64_t kKeptBackPart = 16;
+constexpr std::uint64_t kTextWorkingBytes = std::uint64_t(4) << 20;
 
 Result<Tokenizer> tokenizer_for(const std::filesystem::path& model_file, const TextConfig& text) {
     std::error_code ignored;
@@ -77,7 +81,7 @@ Model::Model(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernel
         text_.emplace_back(device_, kernels_, file_, text.prefix);
         text_bytes += text_.back().file_bytes();
     }
-    fits_at_once_ = text_bytes + unet_.file_bytes() + vae_.file_bytes() + kWorkingBytes <= budget;
+    seems_to_fit_ = fits_at_once_ = text_bytes + unet_.file_bytes() + vae_.file_bytes() + kWorkingBytes <= budget;
 }
 
 Result<std::unique_ptr<Model>> Model::load(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels,
@@ -114,6 +118,38 @@ void Model::release_vae_weights() {
     vae_.release();
     for (std::optional<TinyVae>* half : {&tiny_encoder_, &tiny_decoder_})
         if (*half) (*half)->weights.release();
+}
+
+std::uint64_t Model::make_room(std::uint64_t bytes, const WeightSet* keep) {
+    const Allocator& allocator = device_->allocator();
+    const auto room = [&] {
+        const std::uint64_t free = allocator.device_bytes_free();
+        const std::uint64_t whole = options_.memory_limit ? options_.memory_limit : free;
+        const std::uint64_t kept_back = std::min(kKeptBack, whole / kKeptBackPart);
+        return free > kept_back ? free - kept_back : 0;
+    };
+    if (room() >= bytes) return room();
+    fits_at_once_ = false;
+    for (WeightSet& text : text_)
+        if (keep && &text != keep) text.release();
+    for (WeightSet* set : {&unet_, &vae_})
+        if (set != keep) set->release();
+    for (std::optional<TinyVae>* half : {&tiny_encoder_, &tiny_decoder_})
+        if (*half && &(*half)->weights != keep) (*half)->weights.release();
+    if (room() < bytes && others_leave_) others_leave_();
+    return room();
+}
+
+void Model::release_weights() {
+    release_text_weights();
+    unet_.release();
+    release_vae_weights();
+}
+
+void Model::make_room_for_text() {
+    std::uint64_t bytes = kTextWorkingBytes;
+    for (const WeightSet& text : text_) bytes += text.loaded().empty() ? text.file_bytes() : 0;
+    if (bytes > kTextWorkingBytes) (void)make_room(bytes, nullptr);  // loading says what is missing
 }
 
 const AdapterTargets& Model::adapter_targets() {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -75,6 +76,21 @@ public:
     /// Whether all three parts and room for activations fit on the device together. If not, a pipeline releases the
     /// weights of one part before it brings in the next.
     bool fits_at_once() const { return fits_at_once_; }
+    /// From here on it does not: something larger than was thought had to be placed.
+    void note_tight() { fits_at_once_ = false; }
+    /// Bytes that are free for weights and activations, some being kept back for what is small. Where that is less than
+    /// `bytes`, all weights but `keep` (null: the text encoders') leave first, and then those of other models
+    /// (set_others_leave). A program that uses weights holds on to their memory.
+    std::uint64_t make_room(std::uint64_t bytes, const WeightSet* keep);
+    /// Room for the text encoders, if they are not there.
+    void make_room_for_text();
+    /// What note_tight() said holds for a request.
+    void begin_request() { fits_at_once_ = seems_to_fit_; }
+    /// What has the weights of other models on the device leave it; called while a request of this model runs.
+    void set_others_leave(std::function<void()> leave) { others_leave_ = std::move(leave); }
+    /// All of them leave the device.
+    void release_weights();
+    std::uint64_t memory_limit() const { return options_.memory_limit; }
 
 private:
     Model(std::shared_ptr<Device>, std::shared_ptr<KernelCache>, WeightFile, ModelConfig, Tokenizer,
@@ -90,7 +106,8 @@ private:
     WeightSet unet_, vae_;
     std::optional<WeightFile> tiny_file_;
     std::optional<TinyVae> tiny_encoder_, tiny_decoder_;
-    bool fits_at_once_ = true;
+    bool seems_to_fit_ = true, fits_at_once_ = true;
+    std::function<void()> others_leave_;
     std::unique_ptr<AdapterTargets> adapter_targets_;
 };
 

@@ -1,12 +1,19 @@
 #include "models/weight_set.hpp"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <iterator>
 
 namespace pumice {
 
 WeightSet::WeightSet(std::shared_ptr<Device> device, std::shared_ptr<KernelCache> kernels, const WeightFile& file,
                      std::string prefix)
-    : device_(std::move(device)), kernels_(std::move(kernels)), file_(&file), prefix_(std::move(prefix)) {}
+    : device_(std::move(device)),
+      kernels_(std::move(kernels)),
+      file_(&file),
+      prefix_(std::move(prefix)),
+      host_limit_(std::uint64_t(std::max(0L, sysconf(_SC_PHYS_PAGES))) * std::uint64_t(sysconf(_SC_PAGESIZE)) / 2) {}
 
 bool WeightSet::has(const std::string& name) const {
     return file_->find(prefix_ + name) != nullptr;
@@ -20,6 +27,7 @@ const Weight& WeightSet::load(Graph& g, const std::string& name, WeightUse use) 
     static const Weight none;
     if (g.error()) return none;
     if (const auto it = loaded_.find(name); it != loaded_.end()) return it->second;
+    if (planning_) return plan(g, name, use);
     auto weight = load(name, use);
     if (!weight) {
         g.fail(std::move(weight.error()));
@@ -28,8 +36,17 @@ const Weight& WeightSet::load(Graph& g, const std::string& name, WeightUse use) 
     return loaded_.emplace(name, *std::move(weight)).first->second;
 }
 
+/// Its blocks are small where there is little memory, so that little of it stays unused.
+void WeightSet::make_store() {
+    if (store_) return;
+    WeightStoreOptions options;
+    options.block_bytes = std::clamp(device_->allocator().device_bytes_free() / 64, std::uint64_t(64) << 10,
+                                     options.block_bytes);
+    store_ = std::make_unique<WeightStore>(device_, kernels_, options);
+}
+
 Result<Weight> WeightSet::load(const std::string& name, WeightUse use) {
-    if (!store_) store_ = std::make_unique<WeightStore>(device_, kernels_);
+    make_store();
     if (!adapters_ || !adapters_->changes(prefix_ + name)) return store_->load(*file_, prefix_ + name, use);
     PUMICE_ASSIGN(const StoredTensor* const t, file_->tensor(prefix_ + name));
     return load_merged(*t, use);
@@ -62,6 +79,13 @@ void WeightSet::set_adapters(std::shared_ptr<const AdapterSet> adapters, bool wi
         if (changed) store_->give_back(it->second);
         it = changed ? loaded_.erase(it) : std::next(it);
     }
+    for (auto it = host_.begin(); it != host_.end();) {
+        const std::string name = prefix_ + it->first;
+        const bool changed = (adapters_ && adapters_->changes(name)) || (adapters && adapters->changes(name));
+        if (changed) host_bytes_ -= it->second.size();
+        it = changed ? host_.erase(it) : std::next(it);
+    }
+    ring_.reset();  // what is in its slots may be of the adapters before
     adapters_ = std::move(adapters);
     wide_ = wide;
 }
@@ -106,6 +130,7 @@ void WeightSet::release() {
     loaded_.clear();
     merger_.reset();
     store_.reset();
+    ring_.reset();
 }
 
 std::uint64_t WeightSet::file_bytes() const {

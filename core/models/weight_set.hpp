@@ -2,6 +2,8 @@
 // asks for it and stays there for the next graph.
 #pragma once
 
+#include <cstddef>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,11 +12,14 @@
 #include "adapters/adapter.hpp"
 #include "adapters/weight_merger.hpp"
 #include "graph/graph.hpp"
+#include "graph/stream_plan.hpp"
 #include "graph/weight.hpp"
 #include "weights/upload.hpp"
 #include "weights/weight_file.hpp"
 
 namespace pumice {
+
+class WeightStream;
 
 class WeightSet {
 public:
@@ -38,6 +43,29 @@ public:
 
     /// Waits until everything asked for is on the device.
     Status flush();
+    // ---- In two steps, for programs under a limit of memory ----
+    /// From here until bring() or forget_planned(), weights that are not on the device get a placeholder for memory: the
+    /// graph can be looked at before anything is taken.
+    void begin_planning();
+    /// The planned weights by number, and the nodes of the graph that read them.
+    WeightUses planned_uses(const Graph&) const;
+    /// Bytes of planned weights for which memory of the right size was given back.
+    std::uint64_t reusable_bytes() const;
+    /// Slots that streams over these weights share.
+    StreamSlots slots() const;
+    /// Loads the planned weights that stay, and gives all their memory to the graph. What comes and goes is what the
+    /// stream brings, which is null where all stay. The set outlives the stream.
+    Result<std::unique_ptr<WeightStream>> bring(Graph&, const StreamPlan&);
+    void forget_planned();
+    /// Host memory that may be taken for weights in the form that streams bring; those beyond are converted from the file
+    /// each time. Those with adapters merged in are kept anyway.
+    void set_host_limit(std::uint64_t bytes) { host_limit_ = bytes; }
+    std::uint64_t host_bytes() const { return host_bytes_; }
+    void forget_host() {
+        host_.clear();
+        host_bytes_ = 0;
+    }
+
     /// Frees the device's copies; the next graph uploads again. No program that uses them may be run after.
     void release();
     std::uint64_t file_bytes() const;  ///< of all tensors under the prefix
@@ -51,6 +79,23 @@ public:
     const std::map<std::string, Weight>& loaded() const { return loaded_; }
 
 private:
+    friend class WeightStream;
+    void make_store();
+    struct Planned {
+        std::string name;
+        Weight weight;
+    };
+    const Weight& plan(Graph&, const std::string& name, WeightUse use);
+    Result<Weight> planned(const std::string& name, WeightUse use);
+    bool changed(const std::string& name) const;
+    Result<std::unique_ptr<WeightStream>> bring_all(Graph&, const StreamPlan&);
+    Status place_all(Graph&, const StreamPlan&, const std::vector<BufferRange>& resident, WeightStream*);
+    Status make_memory(const StreamPlan&, std::vector<BufferRange>& ranges);
+    Status make_ring(const StreamPlan&);
+    /// Queues a weight from the file, or from there and the adapters.
+    Status load_to(const std::string& name, const Weight&);
+    Status keep_on_host(const std::string& name, const Weight&);
+
     const Weight& load(Graph&, const std::string& name, WeightUse use);
     Result<Weight> load(const std::string& name, WeightUse use);
     Result<Weight> load_merged(const StoredTensor&, WeightUse use);
@@ -64,6 +109,14 @@ private:
     std::shared_ptr<const AdapterSet> adapters_;  ///< null: none
     bool wide_ = false;
     std::unique_ptr<WeightMerger> merger_;
+
+    bool planning_ = false;
+    std::shared_ptr<Buffer> placeholder_ = Buffer::placeholder();
+    std::deque<Planned> planned_;  // references stay valid while a graph is built
+    std::map<std::string, std::size_t> planned_by_name_;
+    std::shared_ptr<struct WeightRing> ring_;
+    std::map<std::string, std::vector<std::byte>> host_;  ///< in the device's form
+    std::uint64_t host_limit_, host_bytes_ = 0;
 };
 
 }  // namespace pumice

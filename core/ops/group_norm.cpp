@@ -43,11 +43,10 @@ struct GroupNorm {
     TensorId apply();
 };
 
-// Chunks depend on the shape alone, so that the order of summation does.
 void GroupNorm::statistics() {
-    chunk_pixels = kShortestChunk;
-    while (divide_up(pixels, chunk_pixels) > kMostChunks) chunk_pixels *= 2;
-    chunks = static_cast<std::uint32_t>(divide_up(pixels, chunk_pixels));
+    const NormChunks cut = norm_chunks(s);
+    chunk_pixels = cut.pixels;
+    chunks = cut.count;
     const std::uint64_t all = std::uint64_t(s.n) * chunks;
     partial = g.transient({1, 1, static_cast<std::uint32_t>(2 * all), s.c}, DType::f32);
     const std::uint64_t chunk_bytes = std::uint64_t(chunk_pixels) * s.c * size_of(g.dtype(x));
@@ -102,6 +101,23 @@ TensorId GroupNorm::apply() {
 
 }  // namespace
 
+// Chunks depend on the shape alone, so that the order of summation does.
+NormChunks norm_chunks(const Shape& x) {
+    const auto pixels = static_cast<std::uint32_t>(x.tokens());
+    NormChunks cut{kShortestChunk, 0};
+    while (divide_up(pixels, cut.pixels) > kMostChunks) cut.pixels *= 2;
+    cut.count = static_cast<std::uint32_t>(divide_up(pixels, cut.pixels));
+    return cut;
+}
+
+TensorId group_norm_statistics(Graph& g, TensorId x) {
+    if (!check_activations(g, "group_norm_statistics", {x})) return {};
+    GroupNorm norm{g, x, {}};
+    norm.statistics();
+    g.add(std::move(norm.node));
+    return norm.partial;
+}
+
 TensorId group_norm(Graph& g, TensorId x, const Weight& gamma, const Weight& beta, const GroupNormOptions& options) {
     if (!check_activations(g, "group_norm", {x})) return {};
     const Shape& s = g.shape(x);
@@ -112,8 +128,14 @@ TensorId group_norm(Graph& g, TensorId x, const Weight& gamma, const Weight& bet
         gamma.n != s.c || beta.n != s.c)
         return fail(g, "group_norm", describe(g, x) + " with " + describe(gamma) + " and " + describe(beta));
     GroupNorm norm{g, x, options};
-    norm.statistics();
-    norm.combine(gamma, beta);
+    if (options.table) {
+        if (g.shape(options.table) != Shape{s.n, 1, 2, s.c} || g.dtype(options.table) != DType::f32)
+            return fail(g, "group_norm", describe(g, x) + " with a table " + describe(g, options.table));
+        norm.table = options.table;
+    } else {
+        norm.statistics();
+        norm.combine(gamma, beta);
+    }
     const TensorId y = norm.apply();
     g.add(std::move(norm.node));
     return y;

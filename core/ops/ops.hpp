@@ -57,7 +57,17 @@ struct GroupNormOptions {
     std::uint32_t groups = 32;
     float eps = 1e-5f;                     ///< 1e-5 in the UNet's ResBlocks, 1e-6 in SpatialTransformer and VAE
     bool silu = false;
+    /// In place of what the statistics give, f32 {n,1,2,c}: a factor and a shift for each channel.
+    TensorId table{};
 };
+/// Of each picture of x, by chunks of its pixels: mean and sum of squared differences of each channel, f32 {1, 1, 2 *
+/// chunks, c}. What group_norm begins with; a picture in pieces is normed by what those of all its pieces come to.
+TensorId group_norm_statistics(Graph&, TensorId x);
+struct NormChunks {
+    std::uint32_t pixels = 0;  ///< of a chunk; the last has the rest
+    std::uint32_t count = 0;   ///< of a picture
+};
+NormChunks norm_chunks(const Shape& x);
 /// Wu and He, "Group Normalization" (2018). Statistics over each picture's group, in fp32.
 TensorId group_norm(Graph&, TensorId x, const Weight& gamma, const Weight& beta, const GroupNormOptions&);
 

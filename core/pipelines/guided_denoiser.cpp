@@ -252,6 +252,12 @@ std::vector<Program*> GuidedDenoiser::programs() {
     return programs;
 }
 
+std::uint64_t GuidedDenoiser::streamed() const {
+    std::uint64_t sum = 0;
+    for (const UnetDenoiser* unet : used()) sum += unet->streamed();
+    return sum;
+}
+
 double GuidedDenoiser::flops() const {
     double sum = 0;
     for (UnetDenoiser* unet : used()) sum += unet->program().flops();

@@ -76,6 +76,7 @@ public:
     Status denoise_uncond(const Latent& x, double sigma, double scale, const Latent& denoised, const Latent& uncond);
 
     bool fell_back() const;
+    std::uint64_t streamed() const;  ///< bytes of weights that come and go in an evaluation
     double flops() const;   ///< of one call
     /// Of the networks' activations, on the device.
     std::uint64_t arena_bytes() const { return arena_.bytes(); }

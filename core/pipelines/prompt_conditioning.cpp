@@ -16,6 +16,7 @@ class Encoders {
 public:
     static Result<Encoders> create(Model& model, const PromptRequest& request) {
         Encoders made(model);
+        model.make_room_for_text();
         made.emphasis_ = request.emphasis;
         std::vector<const TextualInversion*> fitting;
         for (const TextualInversion& embedding : request.embeddings) {

@@ -387,6 +387,7 @@ Status Run::denoise(const Start& begin, std::vector<Stage>& stages, GpuTensorMat
     }
     earlier_steps += watch.steps;
     result.unet_flops = stages[at].denoiser->flops();
+    result.streamed = std::max(result.streamed, stages[at].denoiser->streamed());
     if (stages[at].denoiser->fell_back())
         result.notes.push_back("the UNet overflowed fp16; its steps from there on were done in fp32");
     return keep(x);
@@ -407,6 +408,7 @@ Result<std::vector<Pixels>> Run::decode(GpuTensorMath& math, const Latent& x) {
         PUMICE_TRY(decoder->read_rgb(pictures.back().bytes));
         report(Progress::Stage::decode, i + 1, request.batch);
     }
+    result.tiles = decoder->tiles();
     if (decoder->fell_back()) result.notes.push_back("the VAE overflowed fp16; the pictures were decoded in fp32");
     result.decode_seconds += stage.seconds();
     return pictures;
@@ -510,6 +512,8 @@ Result<TextToImageResult> Run::run(std::vector<float> latents) {
 
 Result<TextToImageResult> text_to_image(Model& model, const TextToImageRequest& request, const RequestControl& control) {
     PUMICE_TRY(check(request, model));
+    model.begin_request();
+    if (request.refiner) request.refiner->begin_request();
     Run run{model, request, control};
     return run.run();
 }

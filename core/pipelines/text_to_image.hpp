@@ -84,6 +84,8 @@ struct TextToImageResult {
     std::vector<Image> images;
     double text_seconds = 0, encode_seconds = 0, decode_seconds = 0;
     std::vector<double> step_seconds;
+    std::uint64_t streamed = 0;         ///< bytes of weights that came and went in each evaluation of the UNet
+    std::uint32_t tiles = 0;            ///< that the pictures were decoded in; 0: whole
     double unet_flops = 0;              ///< of one evaluation, all batches
     std::uint32_t stopped_at = 0;       ///< the step that the pictures were taken from, as stop_at counts; 0: the end
     std::vector<std::string> notes;     ///< said once each: "the UNet overflowed fp16 at step 3; went on in fp32"

@@ -21,6 +21,29 @@ constexpr std::uint64_t kAlignment = 256;
 Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const BufferRange& x_range,
                                                            const BufferRange& denoised_range,
                                                            const UnetDenoiserOptions& options) {
+    CheckedProgram::Options program;
+    PUMICE_ASSIGN(auto made, prepare(model, x_range, denoised_range, options, false, program));
+    PUMICE_ASSIGN(made->program_, CheckedProgram::create(model, model.unet_weights(), std::move(program)));
+    return made;
+}
+
+Result<ProgramPlan> UnetDenoiser::plan(Model& model, const UnetDenoiserOptions& options, std::uint64_t free) {
+    const std::uint64_t bytes = std::uint64_t(options.pictures) * options.height * options.width * 4 * sizeof(float);
+    const BufferRange latent{Buffer::placeholder(), 0, bytes};
+    CheckedProgram::Options program;
+    PUMICE_ASSIGN(const auto made, prepare(model, latent, latent, options, true, program));
+    return CheckedProgram::plan(model, model.unet_weights(), program, free);
+}
+
+Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::prepare(Model& model, const BufferRange& x_range,
+                                                            const BufferRange& denoised_range,
+                                                            const UnetDenoiserOptions& options, bool planning,
+                                                            CheckedProgram::Options& program) {
+    const auto make_range = [planning](Device& on, std::uint64_t bytes, Intent intent,
+                                       const char* what) -> Result<BufferRange> {
+        if (planning) return BufferRange{Buffer::placeholder(), 0, bytes};
+        return pumice::make_range(on, bytes, intent, what);
+    };
     std::unique_ptr<UnetDenoiser> made(new UnetDenoiser);
     made->device_ = model.device();
     Device& device = *model.device();
@@ -95,13 +118,11 @@ Result<std::unique_ptr<UnetDenoiser>> UnetDenoiser::create(Model& model, const B
         }
         return output;
     };
-    PUMICE_ASSIGN(made->program_,
-                  CheckedProgram::create(model, model.unet_weights(),
-                                         {.name = "UNet",
-                                          .profile = options.profile,
-                                          .seamless = options.seamless,
-                                          .build = build,
-                                          .arena = options.arena}));
+    program = {.name = "UNet",
+               .profile = options.profile,
+               .seamless = options.seamless,
+               .build = build,
+               .arena = options.arena};
     return made;
 }
 

@@ -43,6 +43,9 @@ public:
     static Result<std::unique_ptr<UnetDenoiser>> create(Model&, const BufferRange& x, const BufferRange& denoised,
                                                         const UnetDenoiserOptions&);
 
+    /// What that would take of `free` bytes, nothing being loaded; controls and plugins are not in it.
+    static Result<ProgramPlan> plan(Model&, const UnetDenoiserOptions&, std::uint64_t free);
+
     /// {rows, tokens, context_dim} f32 where rows is the pictures' unconditional contexts and then the conditional
     /// ones, or without guidance the conditional ones alone.
     Status set_context(std::span<const float> values) { return set(context_, "context", values); }
@@ -56,9 +59,14 @@ public:
     Status run(const DenoiseParameters&, const std::atomic<bool>* cancel = nullptr);
     bool fell_back() const { return program_->fell_back(); }
     Program& program() { return program_->program(); }
+    /// Bytes of weights that come and go in a run.
+    std::uint64_t streamed() const { return program_->stream() ? program_->stream()->streamed_bytes() : 0; }
 
 private:
     UnetDenoiser() = default;
+    static Result<std::unique_ptr<UnetDenoiser>> prepare(Model&, const BufferRange& x, const BufferRange& denoised,
+                                                         const UnetDenoiserOptions&, bool planning,
+                                                         CheckedProgram::Options&);
     Status set(const BufferRange&, const char* what, std::span<const float> values);
 
     Status write_control_weights(bool conditional);

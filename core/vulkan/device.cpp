@@ -182,10 +182,19 @@ Result<std::uint64_t> Device::submit(std::span<const VkCommandBuffer> commands) 
     info.pCommandBuffers = commands.data();
     info.signalSemaphoreCount = 1;
     info.pSignalSemaphores = &timeline_;
-    if (const VkResult r = vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE); r != VK_SUCCESS)
+    const bool lose = lose_ && lose_();
+    if (lose) vkQueueWaitIdle(queue_);  // work on a device that is lost has ended too
+    if (const VkResult r = lose ? VK_ERROR_DEVICE_LOST : vkQueueSubmit(queue_, 1, &info, VK_NULL_HANDLE);
+        r != VK_SUCCESS)
         return error(r, "submitting work");
     submitted_ = after;
     return after;
+}
+
+void Device::set_fault(std::function<bool()> lose) {
+    const std::lock_guard lock(queue_mutex_);
+    if (lose_ && !lose) lost_ = false;  // the driver's device was there all the time
+    lose_ = std::move(lose);
 }
 
 Status Device::wait(std::uint64_t value) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -75,6 +76,9 @@ public:
     void set_profile(std::shared_ptr<Profile> profile) { profile_ = std::move(profile); }
     const std::shared_ptr<Profile>& profile() const { return profile_; }
 
+    /// For tests: asked before each submission; where it says true, VK_ERROR_DEVICE_LOST is the driver's answer.
+    void set_fault(std::function<bool()> lose);
+
 private:
     Device() = default;
     Status open_pipeline_cache(const std::filesystem::path& folder);
@@ -88,6 +92,7 @@ private:
     Capabilities caps_;
     std::shared_ptr<Allocator> allocator_;
     std::mutex queue_mutex_;
+    std::function<bool()> lose_;  ///< under queue_mutex_
     std::atomic<std::uint64_t> submitted_{0};
     std::atomic<bool> lost_{false};
     std::atomic<double> assumed_gflops_{0};

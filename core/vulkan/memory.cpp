@@ -58,7 +58,12 @@ std::vector<std::uint32_t> memory_types_for(const Capabilities& caps, Intent int
 
 // ---- Buffer ----
 
+std::shared_ptr<Buffer> Buffer::placeholder() {
+    return std::shared_ptr<Buffer>(new Buffer);
+}
+
 Buffer::~Buffer() {
+    if (!allocator_) return;
     Allocator::State& state = *allocator_->state_;
     vkDestroyBuffer(state.device->device, buffer_, nullptr);
     if (allocation_) {
@@ -117,16 +122,16 @@ std::uint64_t Allocator::State::heap_budget_left(std::uint32_t heap) const {
 Result<std::list<MemoryBlock>::iterator> Allocator::State::allocate(std::uint64_t bytes, std::uint32_t type,
                                                                     const Request& request, bool dedicated) {
     const MemoryType& t = caps.memory_types[type];
-    const auto refuse = [](std::string why) { return Error{Code::out_of_device_memory, std::move(why)}; };
+    const auto refusal_for = [](std::string why) { return Error{Code::out_of_device_memory, std::move(why)}; };
     if (bytes > caps.max_allocation_size)
-        return refuse(fmt::format("one allocation may have {} at most", bytes_text(caps.max_allocation_size)));
+        return refusal_for(fmt::format("one allocation may have {} at most", bytes_text(caps.max_allocation_size)));
     if (bytes > caps.heaps[t.heap].size)
-        return refuse(fmt::format("memory heap {} has {}", t.heap, bytes_text(caps.heaps[t.heap].size)));
+        return refusal_for(fmt::format("memory heap {} has {}", t.heap, bytes_text(caps.heaps[t.heap].size)));
     if (request.for_device && limit && statistics.device_in_use + bytes > limit)
-        return refuse(fmt::format("the memory limit is {}, of which {} are in use", bytes_text(limit),
+        return refusal_for(fmt::format("the memory limit is {}, of which {} are in use", bytes_text(limit),
                                   bytes_text(statistics.device_in_use)));
     if (const std::uint64_t left = heap_budget_left(t.heap); bytes > left)
-        return refuse(fmt::format("memory heap {} of {} has {} left for this program", t.heap,
+        return refusal_for(fmt::format("memory heap {} of {} has {} left for this program", t.heap,
                                   bytes_text(caps.heaps[t.heap].size), bytes_text(left)));
 
     VkMemoryDedicatedAllocateInfo only{};
@@ -143,7 +148,10 @@ Result<std::list<MemoryBlock>::iterator> Allocator::State::allocate(std::uint64_
     block.for_device = request.for_device;
     block.dedicated = dedicated;
     block.ranges = RangeAllocator(bytes);
-    if (const VkResult r = vkAllocateMemory(device->device, &info, nullptr, &block.memory); r != VK_SUCCESS) {
+    const bool refused = refuse && refuse(bytes);
+    if (const VkResult r = refused ? VK_ERROR_OUT_OF_DEVICE_MEMORY
+                                   : vkAllocateMemory(device->device, &info, nullptr, &block.memory);
+        r != VK_SUCCESS) {
         Error error = vulkan_error(r, "vkAllocateMemory");
         error.message = fmt::format("{} from memory heap {} of {}, of which this program holds {}", to_string(r),
                                     t.heap, bytes_text(caps.heaps[t.heap].size), bytes_text(heap_in_use[t.heap]));
@@ -198,7 +206,9 @@ void Allocator::State::free(const Buffer::Allocation& allocation) {
 
 Result<Buffer::Allocation> Allocator::State::place(const Request& request, std::uint32_t type) {
     const std::uint64_t heap = caps.heaps[caps.memory_types[type].heap].size;
-    const std::uint64_t block_bytes = std::min(kBlockBytes, round_up(heap / 16, 4096));
+    // Under a limit, what is left of half-used blocks must not be a large part of it.
+    const std::uint64_t whole = limit ? std::min(heap, limit) : heap;
+    const std::uint64_t block_bytes = std::min(kBlockBytes, round_up(whole / (limit ? 64 : 16), 4096));
     // Both sides on whole atoms: flushing one buffer never touches another.
     const bool coherent = caps.memory_types[type].host_coherent || !caps.memory_types[type].host_visible;
     const std::uint64_t atom = coherent ? 1 : caps.non_coherent_atom;
@@ -319,8 +329,18 @@ std::uint64_t Allocator::device_bytes_free() const {
     const auto left = [](std::uint64_t all, std::uint64_t used) { return all > used ? all - used : 0; };
     std::uint64_t bytes =
         std::min(left(state.caps.heaps[heap].size, state.heap_in_use[heap]), state.heap_budget_left(heap));
-    if (state.limit) bytes = std::min(bytes, left(state.limit, state.statistics.device_in_use));
+    std::uint64_t empty = 0;  // kept for the next picture, and given back when something else needs them
+    for (const MemoryBlock& block : state.blocks)
+        if (block.for_device && block.ranges.empty() && state.caps.memory_types[block.type].heap == heap)
+            empty += block.size;
+    bytes += empty;
+    if (state.limit) bytes = std::min(bytes, left(state.limit + empty, state.statistics.device_in_use));
     return bytes;
+}
+
+void Allocator::set_fault(std::function<bool(std::uint64_t)> refuse) {
+    const std::lock_guard lock(state_->mutex);
+    state_->refuse = std::move(refuse);
 }
 
 void Allocator::set_limit(std::uint64_t bytes) {

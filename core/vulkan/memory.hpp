@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -31,6 +32,8 @@ public:
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
 
+    /// Stands in a graph for memory that is not there yet (Graph::place): no handle, and no memory.
+    static std::shared_ptr<Buffer> placeholder();
     VkBuffer handle() const { return buffer_; }
     /// Bytes; the request rounded up to a multiple of 16, because shaders read words of up to 16 bytes.
     std::uint64_t size() const { return size_; }
@@ -80,10 +83,13 @@ public:
     Result<std::shared_ptr<Buffer>> create(std::uint64_t bytes, Intent intent, const char* what);
     MemoryStatistics statistics() const;
     void reset_peaks();
-    /// Bytes still free for Intent::device: budget (or heap size) minus usage.
+    /// Bytes still free for Intent::device: budget (or heap size) minus usage; blocks that hold nothing count as free.
     std::uint64_t device_bytes_free() const;
     /// Refuses allocations that would take Intent::device and shared together above this; 0: no limit.
     void set_limit(std::uint64_t bytes);
+    /// For tests: asked before each vkAllocateMemory with its bytes; where it says true, the driver is not asked and
+    /// VK_ERROR_OUT_OF_DEVICE_MEMORY is its answer.
+    void set_fault(std::function<bool(std::uint64_t bytes)> refuse);
 
     ~Allocator();
     Allocator(const Allocator&) = delete;

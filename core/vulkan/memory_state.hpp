@@ -37,6 +37,7 @@ struct Allocator::State {
     std::array<std::uint64_t, VK_MAX_MEMORY_HEAPS> heap_in_use{};
     MemoryStatistics statistics;
     std::uint64_t limit = 0;
+    std::function<bool(std::uint64_t)> refuse;
 
     struct Request {
         VkBuffer buffer = VK_NULL_HANDLE;

@@ -262,15 +262,20 @@ Result<Weight> WeightStore::place(const WeightFile& file, const StoredTensor& t,
     return place(file, std::move(w));
 }
 
-Result<Weight> WeightStore::place(const WeightFile& file, Weight w) {
+Status WeightStore::check_binding(const WeightFile& file, const Weight& w) const {
     const std::uint64_t size = device_bytes(w), limit = device_->caps().max_storage_buffer_range;
     if (w.layout != WeightLayout::rows && size > limit)
         return Error{Code::missing_feature,
                      fmt::format("{}: tensor '{}' takes {} bytes, but the device binds at most {}", file.path(),
                                  printable(w.name), size, limit)};
-    if (const auto it = free_.find(size); it != free_.end()) {
-        w.range = it->second;
-        free_.erase(it);
+    return {};
+}
+
+Result<Weight> WeightStore::place(const WeightFile& file, Weight w) {
+    PUMICE_TRY(check_binding(file, w));
+    const std::uint64_t size = device_bytes(w);
+    if (auto range = take_given_back(size)) {
+        w.range = *std::move(range);
     } else {
         PUMICE_ASSIGN(w.range, allocate(size));
     }
@@ -291,6 +296,11 @@ Result<Weight> WeightStore::load(const WeightFile& file, std::string_view name, 
 Result<Weight> WeightStore::load(const WeightFile& file, const StoredTensor& t, WeightUse use) {
     PUMICE_ASSIGN(Weight w, planned(file, t, use));
     PUMICE_ASSIGN(w, place(file, std::move(w)));
+    PUMICE_TRY(load_to(file, t, w));
+    return w;
+}
+
+Status WeightStore::load_to(const WeightFile& file, const StoredTensor& t, const Weight& w) {
     file.will_need(t.data);
     const std::uint64_t staged = size_of(w.dtype), size = w.range.size;
     const Fill fill = [&](std::byte* to, std::uint64_t begin, std::uint64_t end) {
@@ -306,10 +316,16 @@ Result<Weight> WeightStore::load(const WeightFile& file, const StoredTensor& t, 
         }
     };
     if (w.layout == WeightLayout::packed && w.blocks == Blocks::none)
-        PUMICE_TRY(load_packed(w, std::uint64_t(w.k) * w.taps() * staged, fill));
-    else
-        PUMICE_TRY(load_plain(w, size, fill));
-    return w;
+        return load_packed(w, std::uint64_t(w.k) * w.taps() * staged, fill);
+    return load_plain(w, size, fill);
+}
+
+std::optional<BufferRange> WeightStore::take_given_back(std::uint64_t size) {
+    const auto it = free_.find(size);
+    if (it == free_.end()) return std::nullopt;
+    BufferRange range = std::move(it->second);
+    free_.erase(it);
+    return range;
 }
 
 }  // namespace pumice

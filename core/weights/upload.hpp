@@ -6,6 +6,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -47,10 +48,20 @@ public:
     Result<Weight> load(const WeightFile&, std::string_view name, WeightUse);
     /// The same of a tensor that need not lie in the file, which messages name; its data are read during the call.
     Result<Weight> load(const WeightFile&, const StoredTensor&, WeightUse);
+    /// The weight that a tensor becomes, without its memory. Errors as load's.
+    Result<Weight> planned(const WeightFile&, const StoredTensor&, WeightUse) const;
+    Status check_binding(const WeightFile&, const Weight&) const;
+    /// Counts a weight whose memory the caller has made as one of the store's.
+    void adopt(const Weight& w) { bytes_ += w.range.size; }
+    /// Queues a planned weight whose memory the caller has made.
+    Status load_to(const WeightFile&, const StoredTensor&, const Weight&);
     /// Memory for a tensor's weight, which the caller fills; never in blocks, and `wide`: in f32, whatever its type.
     Result<Weight> place(const WeightFile&, const StoredTensor&, WeightUse, bool wide);
     /// Takes back a weight's memory for another of its size: the caller's programs that use it are gone.
     void give_back(const Weight&);
+    /// Memory of exactly this size that was given back.
+    std::optional<BufferRange> take_given_back(std::uint64_t size);
+    const std::multimap<std::uint64_t, BufferRange>& given_back() const { return free_; }
     /// Waits until all that was queued is on the device, and frees the staging slots. After an error the weights queued
     /// since the last flush hold nothing of use.
     Status flush();
@@ -62,7 +73,6 @@ private:
     /// Writes bytes [begin, end) of the staged form of a tensor to `to`.
     using Fill = std::function<void(std::byte* to, std::uint64_t begin, std::uint64_t end)>;
 
-    Result<Weight> planned(const WeightFile&, const StoredTensor&, WeightUse) const;
     Result<Weight> place(const WeightFile&, Weight);
     Result<BufferRange> allocate(std::uint64_t size);
     Status make_slots();

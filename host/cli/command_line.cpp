@@ -159,6 +159,7 @@ struct Generate : Parser {
                                           {"--aesthetic-score", "--aesthetic-score"},
                                           {"--negative-aesthetic-score", "--negative-aesthetic-score"},
                                           {"--device", "--device"},
+                                          {"--memory", "--memory"},
                                           {"--precision", "--precision"}})
             settings.emplace_back(name, add(*app, names));
         app->add_flag("--only-masked", line.only_masked);
@@ -300,6 +301,31 @@ struct Preprocess : PictureCommand {
     }
 };
 
+/// Of generate's options, those that memory depends on.
+struct Plan : Parser {
+    CommandLine& line;
+    Given config;
+    std::vector<std::pair<const char*, Given>> settings;
+    Plan(CLI::App& program, CommandLine& to)
+        : Parser(program.add_subcommand("plan")), line(to), config(add(*app, "--config")) {
+        for (const auto& [name, names] : {std::pair{"--model", "-m,--model"}, {"--vae", "--vae"},
+                                          {"--text-encoder", "--text-encoder"}, {"--width", "-W,--width"},
+                                          {"--height", "-H,--height"}, {"--batch", "--batch,--batch-size"},
+                                          {"--cfg", "--cfg"}, {"--memory", "--memory"}, {"--device", "--device"},
+                                          {"--precision", "--precision"}})
+            settings.emplace_back(name, add(*app, names));
+        app->add_flag("--json", line.json);
+    }
+    Expected<void> read() {
+        line.command = Command::plan;
+        line.config = config.text();
+        for (const auto& [name, given] : settings)
+            if (const auto text = given.text())
+                HOST_TRY(host::set_from_text(line.settings, *host::find_flag(name), *text, name));
+        return {};
+    }
+};
+
 Failure unexpected(const CLI::App& app, const std::string& word) {
     std::vector<std::string> names;
     const bool option = word.size() > 1 && word[0] == '-';
@@ -334,6 +360,7 @@ struct Program {
     Generate generate{app, line};
     Upscale upscale{app, line};
     Preprocess preprocess{app, line};
+    Plan plan{app, line};
     Parser devices{app.add_subcommand("devices")};
     Parser models{app.add_subcommand("models")};
     Parser inspect{models.app->add_subcommand("inspect")};
@@ -379,6 +406,7 @@ struct Program {
         const std::pair<const Parser*, const char*> inner_first[] = {
             {&inspect, "inspect"},       {&models, "models"},          {&devices, "devices"},
             {&generate, "generate"},     {&upscale, "upscale"},        {&preprocess, "preprocess"},
+            {&plan, "plan"},
             {&plugins_list, "plugins"},  {&plugins_enable, "plugins"}, {&plugins_disable, "plugins"},
             {&plugins_verify, "verify"}, {&plugins, "plugins"},        {&root, ""}};
         for (const auto& [parser, name] : inner_first)
@@ -396,6 +424,10 @@ struct Program {
         }
         if (preprocess.app->parsed()) {
             HOST_TRY(preprocess.read());
+            return line;
+        }
+        if (plan.app->parsed()) {
+            HOST_TRY(plan.read());
             return line;
         }
         if (devices.app->parsed()) return of(Command::devices);

@@ -49,10 +49,11 @@ struct CommandLine {
         bench,
         bench_compare,
         bake_lora,
-        extract_lora
+        extract_lora,
+        plan
     } command = Command::help;
     /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify",
-    /// "convert", "models list", "info", "merge", "bake-vae", "bake-lora", "extract-lora", "models verify", "bench"
+    /// "convert", "models list", "info", "merge", "bake-vae", "bake-lora", "extract-lora", "models verify", "bench", "plan"
     std::string help_of;
     host::Settings settings;  ///< of generate
     std::optional<std::string> prompt;

@@ -32,6 +32,7 @@ Expected<void> run_models_verify(const Context&);
 Expected<void> run_version();
 Expected<void> run_bench(const Context&);
 Expected<void> run_bench_compare(const Context&);
+Expected<void> run_plan(const Context&);
 Expected<void> run_plugins_list(const Context&);
 /// Enables or disables context.line.plugin.
 Expected<void> run_plugins_set(const Context&, bool enabled);

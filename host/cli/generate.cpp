@@ -105,6 +105,7 @@ Expected<Images> Generation::make(Request& request) {
         HOST_ASSIGN(refiner_file_, find_model(*settings.refiner, settings));
         pumice_model_options options = PUMICE_MODEL_OPTIONS_INIT;
         options.precision = precision_of(settings);
+        options.memory_limit = settings.memory.value_or(0);
         HOST_ASSIGN(refiner_, Model::load(bench_.engine(), refiner_file_.string(), options));
         HOST_ASSIGN(refiner_hash_, bench_.hash(refiner_file_).get());
     }

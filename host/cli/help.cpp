@@ -17,6 +17,7 @@ Commands:
   generate          make pictures from a prompt
   upscale           make a picture larger
   preprocess        make the picture that a control network is given
+  plan              say beforehand what a picture takes of the device's memory
   devices           list the devices that can do it
   info              say how a picture was made
   models            list, inspect and verify model files
@@ -133,6 +134,8 @@ Where:
       --preview-method NAME
                           latent-rgb (an eighth of the size; costs nothing), or taesd with --preview-model FILE
       --stop-at N         end at this step and keep what there is
+      --memory SIZE       device memory to use at most: 3GiB, 900MiB, 1.5GB; by default what the device has free. What
+                          does not fit comes and goes, and the picture stays the same (see pumice plan)
   -o, --output FILE       PNG; an existing file is replaced. Pictures of a batch: out.png, out-2.png, out-3.png …
                           Without it: pumice-0001.png, or the next number that is free
       --config FILE       instead of ~/.config/pumice/config.toml
@@ -193,6 +196,25 @@ constexpr std::string_view kPreprocess =
       --json              print a report in JSON instead of the file's name
   -q, --quiet             no progress
   -h, --help              this text
+)";
+
+constexpr std::string_view kPlan = R"(Say beforehand what a picture takes of the device's memory, and how it is made to fit.
+
+  pumice plan -m MODEL [options]
+
+  -m, --model MODEL       as generate has it, and the next
+      --vae FILE, --text-encoder FILE
+  -W, --width PIXELS, -H, --height PIXELS, --batch N, --cfg X
+      --memory SIZE       device memory to use at most: 3GiB, 900MiB, 1.5GB; by default what the device has free
+      --device DEVICE
+      --precision NAME    auto, fp16, fp32, exact
+      --config FILE       instead of ~/.config/pumice/config.toml
+      --json              all figures, in bytes
+  -h, --help              this text
+
+The stages run one after the other. Where all weights and the activations fit, they stay for the next picture. Else a
+stage's leave before the next one's come; if one alone does not fit, its largest weights come and go while it runs, and a
+picture too large to decode at once is decoded in tiles.
 )";
 
 constexpr std::string_view kDevices = R"(List the Vulkan devices of this machine, the best first.
@@ -480,6 +502,7 @@ std::string help_text(std::string_view command, const HelpNames& names) {
                            arg("samplers", wrapped(names.samplers)), arg("schedules", wrapped(names.schedules)),
                            arg("guidances", wrapped(names.guidances)), arg("filters", wrapped(names.filters)));
     if (command == "upscale") return fmt::format(fmt::runtime(kUpscale), arg("upscalers", wrapped(names.upscalers)));
+    if (command == "plan") return std::string(kPlan);
     if (command == "preprocess")
         return fmt::format(fmt::runtime(kPreprocess), arg("preprocessors", wrapped(names.preprocessors)));
     if (command == "devices") return std::string(kDevices);

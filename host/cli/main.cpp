@@ -77,6 +77,8 @@ Expected<void> run(const CommandLine& line, const Context& context) {
             return run_bake_lora(context);
         case CommandLine::Command::extract_lora:
             return run_extract_lora(context);
+        case CommandLine::Command::plan:
+            return run_plan(context);
         case CommandLine::Command::info:
             return run_info(context);
         case CommandLine::Command::models_list:

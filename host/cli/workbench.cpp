@@ -32,6 +32,7 @@ Expected<Model*> Workbench::model(const fs::path& file, const host::Settings& se
     pumice_model_options options = PUMICE_MODEL_OPTIONS_INIT;
     options.precision = precision_of(settings);
     options.prediction = prediction_of(settings);
+    options.memory_limit = settings.memory.value_or(0);
     std::string vae, text_encoder;
     if (settings.vae) {
         HOST_ASSIGN(const fs::path found, find_model(*settings.vae, settings));
@@ -42,7 +43,7 @@ Expected<Model*> Workbench::model(const fs::path& file, const host::Settings& se
         options.text_encoder = (text_encoder = found.string()).c_str();
     }
     std::vector<std::string> made_of = {file.string(), vae, text_encoder, std::to_string(options.precision),
-                                        std::to_string(options.prediction)};
+                                        std::to_string(options.prediction), std::to_string(options.memory_limit)};
     if (model_ && loaded_ == made_of) return &*model_;
     model_.reset();  // before the next one takes its memory
     HOST_ASSIGN(model_, Model::load(engine(), file.string(), options));

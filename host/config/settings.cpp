@@ -43,6 +43,7 @@ using S = Settings;
 const std::array kSettings = {
     Setting{"device", "--device", "PUMICE_DEVICE", &S::device, Kind::text},
     Setting{"precision", "--precision", "PUMICE_PRECISION", &S::precision, Kind::choice, 0, 0, 1, precisions},
+    Setting{"memory", "--memory", "PUMICE_MEMORY", &S::memory, Kind::bytes, 1 << 20, double(std::uint64_t(1) << 50)},
     Setting{"generate.model", "--model", "PUMICE_MODEL", &S::model, Kind::path},
     Setting{"generate.vae", "--vae", "", &S::vae, Kind::path},
     Setting{"generate.text_encoder", "--text-encoder", "", &S::text_encoder, Kind::path},
@@ -124,6 +125,24 @@ Expected<void> set_whole(Settings& settings, const Setting& setting, std::option
         return wrong(setting, text, where);
     settings.*std::get<std::optional<std::uint64_t> Settings::*>(setting.member) = value;
     return {};
+}
+
+/// "3GiB", "900 MB", "1.5G", or bytes.
+std::optional<std::uint64_t> bytes_of(std::string_view text) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc()) return std::nullopt;
+    std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
+    constexpr double k2 = 1024, k10 = 1000;
+    const std::pair<std::string_view, double> units[] = {
+        {"", 1},          {"B", 1},         {"KiB", k2},           {"MiB", k2 * k2}, {"GiB", k2 * k2 * k2},
+        {"kB", k10},      {"KB", k10},      {"MB", k10 * k10},     {"GB", k10 * k10 * k10},
+        {"K", k2},        {"M", k2 * k2},   {"G", k2 * k2 * k2}};
+    for (const auto& [name, factor] : units)
+        if (unit == name && value >= 0 && value * factor < double(std::uint64_t(1) << 60))
+            return static_cast<std::uint64_t>(value * factor);
+    return std::nullopt;
 }
 
 Expected<void> set_real(Settings& settings, const Setting& setting, std::optional<double> value, std::string_view text,
@@ -208,6 +227,8 @@ std::string wanted(const Setting& setting) {
             return fmt::format("a number from {} to {}", setting.least, setting.most);
         case Kind::seed:
             return "a whole number from 0 to 18446744073709551615, or random";
+        case Kind::bytes:
+            return "a size of 1 MiB or more, as 3GiB, 900MiB or 1.5GB";
     }
     return {};
 }
@@ -226,6 +247,8 @@ Expected<void> set_from_text(Settings& settings, const Setting& setting, std::st
             settings.*std::get<std::optional<std::uint64_t> Settings::*>(setting.member) = value;
             return {};
         }
+        case Kind::bytes:
+            return set_whole(settings, setting, bytes_of(text), text, where);
         case Kind::paths:
             return set_paths(settings, setting, split(text), where);
         case Kind::text:
@@ -249,6 +272,8 @@ Expected<void> set_value(Settings& settings, const Setting& setting, const Setti
                             setting.kind == Kind::name;
     if (takes_text && text) return set_string(settings, setting, *text, where);
     if (setting.kind == Kind::seed && (whole || (text && *text == "random")))
+        return set_from_text(settings, setting, text ? *text : fmt::to_string(*whole), where);
+    if (setting.kind == Kind::bytes && (text || whole))
         return set_from_text(settings, setting, text ? *text : fmt::to_string(*whole), where);
     if (setting.kind == Kind::whole && whole) return set_from_text(settings, setting, fmt::to_string(*whole), where);
     if (setting.kind == Kind::real && (whole || real)) {

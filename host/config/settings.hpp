@@ -21,6 +21,7 @@ struct Settings {
     std::optional<std::string> model, vae, text_encoder, negative_prompt, sampler, schedule, guidance, rng;
     std::optional<std::uint64_t> seed;  ///< "random" and -1 leave it empty
     std::optional<std::uint64_t> width, height, steps, batch, clip_skip;
+    std::optional<std::uint64_t> memory;  ///< bytes
     std::optional<double> cfg;
     std::optional<std::string> prediction, refiner, resize_mode, mask_fill;
     std::optional<std::string> hires_sampler, hires_upscaler, hires_model;
@@ -52,7 +53,7 @@ struct Setting {
     std::string_view environment;  ///< "PUMICE_DEVICE"; empty: none
     SettingMember member;
     /// paths: in the file a path or a list of them, in the environment joined by ':'.
-    enum class Kind : std::uint8_t { text, path, paths, choice, name, whole, real, seed } kind;
+    enum class Kind : std::uint8_t { text, path, paths, choice, name, whole, real, seed, bytes } kind;
     double least = 0, most = 0;                            ///< whole, real
     std::uint32_t multiple = 1;                            ///< whole
     std::vector<std::string_view> (*choices)() = nullptr;  ///< choice

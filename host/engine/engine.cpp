@@ -30,7 +30,7 @@ Result<std::shared_ptr<EngineState>> open_engine(const pumice_engine_options& op
     DeviceDescription description(device->caps());
     return std::shared_ptr<EngineState>(
         new EngineState{std::move(device), std::move(kernels), std::move(description), std::move(registry),
-                        log, {}, options.profile != 0});
+                         log, {}, options.profile != 0, {}, {}});
 }
 
 }  // namespace pumice

@@ -381,7 +381,10 @@ std::string report(const pumice_model& model, const TextToImageResult& result, c
           {"steps", result.step_seconds},
           {"decode", result.decode_seconds}}},
         {"memory",
-         {{"device_peak", memory.device_peak}, {"staging_peak", memory.host_peak}, {"host_peak", host_peak()}}},
+         {{"limit", model.model->memory_limit()},
+          {"streamed", result.streamed},
+          {"tiles", result.tiles},
+          {"device_peak", memory.device_peak}, {"staging_peak", memory.host_peak}, {"host_peak", host_peak()}}},
         {"unet_flops", result.unet_flops},
         {"adapters", adapters.report},
         {"embeddings", embeddings.report},
@@ -413,6 +416,7 @@ Result<std::unique_ptr<pumice_images>> generate(pumice_model& model, const pumic
     PUMICE_ASSIGN(const auto filters, make_filters(*model.engine, given));
     const std::lock_guard lock(model.engine->running);
     const auto begin = std::chrono::steady_clock::now();
+    model.engine->device->allocator().set_limit(model.model->memory_limit());
     model.engine->device->allocator().reset_peaks();
     const Profiling profiling(*model.engine);
     PUMICE_ASSIGN(request.controls, make_controls(model, given, given.width, given.height));

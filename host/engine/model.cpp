@@ -41,6 +41,12 @@ Result<std::unique_ptr<pumice_model>> load(const std::shared_ptr<EngineState>& e
     PUMICE_ASSIGN(loaded->defaults,
                   model_defaults(loaded->model->file(), loaded->model->config(), path, engine->plugins->sampler_names(),
                                  engine->plugins->schedule_names()));
+    loaded->model->set_others_leave(
+        [state = engine.get(), self = loaded->model.get()] { state->leave_all_but(self); });
+    {
+        const std::lock_guard lock(engine->models_mutex);
+        engine->models.push_back(loaded->model.get());
+    }
     loaded->open_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return loaded;
 }

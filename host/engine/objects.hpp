@@ -29,6 +29,14 @@ struct EngineState {
     Log log;
     std::mutex running;  ///< held while a request runs
     bool profile = false;
+    std::mutex models_mutex;
+    std::vector<Model*> models = {};  ///< that are open; a model's weights leave the device when another's need the room
+    /// All weights but those of `stays` leave the device.
+    void leave_all_but(const Model* stays) {
+        const std::lock_guard lock(models_mutex);
+        for (Model* each : models)
+            if (each != stays) each->release_weights();
+    }
 };
 
 /// What a caller asks for, as far as the device can: Code::missing_feature, Code::invalid_argument.
@@ -54,6 +62,11 @@ struct pumice_model {
     pumice::ModelDefaults defaults;
     pumice::AdapterShelf adapters;
     double open_seconds = 0;
+    ~pumice_model() {
+        if (!engine) return;
+        const std::lock_guard lock(engine->models_mutex);
+        std::erase(engine->models, model.get());
+    }
 };
 
 struct pumice_made_bitmap {

@@ -259,7 +259,8 @@ typedef enum pumice_prediction {
 typedef struct pumice_model_options {
     size_t struct_size;
     pumice_precision precision;
-    uint64_t memory_limit; /* bytes of device memory for weights and activations; 0: what the device has free */
+    uint64_t memory_limit; /* bytes of device memory for weights and activations, in a request of this model the limit of
+                            * all that the engine holds; 0: what the device has free */
     const char* vae;          /* a file with the autoencoder to use instead of the model's, or NULL */
     const char* text_encoder; /* likewise the text encoder */
     pumice_prediction prediction; /* what the UNet was trained to give */
@@ -622,6 +623,14 @@ typedef struct pumice_request {
  * they are. Texts belong to the model. From the file's metadata (`pumice.defaults`), else from its geometry.
  * PUMICE_INVALID_ARGUMENT for a struct_size it cannot use. */
 PUMICE_API pumice_status pumice_model_defaults(const pumice_model* model, pumice_request* request, pumice_error* error);
+
+/* How a request would use the device's memory, as a JSON object: budget, free and peak in bytes, and stages (text_encoder,
+ * unet, vae) with weights, activations, peak, and the choice made: resident or streamed (bytes that come and go in one
+ * evaluation, in how many parts), whole or tiled (how many tiles, how large). Of the request the size, the batch and the
+ * guidance scale count; what the controls, a refiner and plugins need is not in it. Nothing is loaded. The text is
+ * released with pumice_string_destroy. PUMICE_INVALID_ARGUMENT; PUMICE_OUT_OF_DEVICE_MEMORY where nothing would do. */
+PUMICE_API pumice_status pumice_model_plan(pumice_model* model, const pumice_request* request, char** json,
+                                           pumice_error* error);
 
 /* A prompt in which each seed chooses for itself: "__NAME__" is a line of NAME.txt in the folders or those in them, "{a|b}"
  * one of these, "{2$$a|b|c}" two of them, "{0.3::a|b}" has chances; they nest. The same seed gives the same text on every

@@ -780,6 +780,19 @@ public:
     }
     pumice_model* handle() const { return handle_.get(); }
 
+    /// JSON, see pumice_model_plan: of the request's size, batch and guidance scale.
+    Expected<std::string> plan(const Request& request) const {
+        pumice_request values = PUMICE_REQUEST_INIT;
+        values.width = request.width;
+        values.height = request.height;
+        values.batch = request.batch;
+        values.guidance_scale = request.guidance_scale;
+        pumice_error error = PUMICE_ERROR_INIT;
+        char* text = nullptr;
+        if (pumice_model_plan(handle_.get(), &values, &text, &error) != PUMICE_OK) return detail::failure(error);
+        return std::string(detail::Handle<char>(text).get());
+    }
+
 private:
     Model() = default;
     std::shared_ptr<LogFunction> log_;
