@@ -27,9 +27,29 @@ Result<std::unique_ptr<TiledDenoiser>> TiledDenoiser::create(Model& model, GpuTe
 Status TiledDenoiser::denoise(const Latent& x, double sigma, const Latent& denoised) {
     if (!tiles_) return denoiser_->denoise(x, sigma, denoised);
     return tiles_->run(x, denoised, [&](std::size_t tile, const Latent& in, const Latent& out) -> Status {
-        if (!extra_.empty()) PUMICE_TRY(denoiser_->set_extra(tiles_->cut(extra_, extra_channels_, tile)));
+        PUMICE_TRY(set_extra(tile));
         return denoiser_->denoise(in, sigma, out);
     });
+}
+
+Status TiledDenoiser::denoise_uncond(const Latent& x, double sigma, double scale, const Latent& denoised,
+                                     const Latent& uncond) {
+    if (!tiles_) return denoiser_->denoise_uncond(x, sigma, scale, denoised, uncond);
+    std::vector<Latent> others;  // of the tiles, laid once all are there
+    const auto both = [&](std::size_t tile, const Latent& in, const Latent& out) -> Status {
+        PUMICE_TRY(set_extra(tile));
+        PUMICE_ASSIGN(Latent other, tiles_->math().create_latent());
+        others.push_back(std::move(other));
+        return denoiser_->denoise_uncond(in, sigma, scale, out, others.back());
+    };
+    PUMICE_TRY(tiles_->run(x, denoised, both));
+    return tiles_->run(x, uncond, [&](std::size_t tile, const Latent&, const Latent& out) {
+        return tiles_->math().combine(out, {{1, others[tile]}});
+    });
+}
+
+Status TiledDenoiser::set_extra(std::size_t tile) {
+    return extra_.empty() ? Status{} : denoiser_->set_extra(tiles_->cut(extra_, extra_channels_, tile));
 }
 
 }  // namespace pumice

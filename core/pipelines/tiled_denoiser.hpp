@@ -23,12 +23,16 @@ public:
     }
     Status set_progress(double progress) { return denoiser_->set_progress(progress); }
     Status denoise(const Latent& x, double sigma, const Latent& denoised);
+    Status denoise_uncond(const Latent& x, double sigma, double scale, const Latent& denoised, const Latent& uncond);
     bool fell_back() const { return denoiser_->fell_back(); }
     std::uint64_t arena_bytes() const { return denoiser_->arena_bytes(); }
+    std::uint64_t streamed() const { return denoiser_->streamed() * (tiles_ ? tiles_->count() : 1); }
     double flops() const { return denoiser_->flops() * (tiles_ ? double(tiles_->count()) : 1); }
 
 private:
     TiledDenoiser() = default;
+    /// What the UNet sees beside a tile.
+    Status set_extra(std::size_t tile);
     std::vector<float> extra_;  ///< of the whole
     std::uint32_t extra_channels_ = 0;
     std::unique_ptr<LatentTiles> tiles_;  ///< null: whole

@@ -53,7 +53,8 @@ struct CommandLine {
         plan
     } command = Command::help;
     /// Command::help: "", "generate", "upscale", "preprocess", "devices", "models", "inspect", "plugins", "verify",
-    /// "convert", "models list", "info", "merge", "bake-vae", "bake-lora", "extract-lora", "models verify", "bench", "plan"
+    /// "convert", "models list", "info", "merge", "bake-vae", "bake-lora", "extract-lora", "models verify", "bench",
+    /// "plan"
     std::string help_of;
     host::Settings settings;  ///< of generate
     std::optional<std::string> prompt;

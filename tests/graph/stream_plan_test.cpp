@@ -117,7 +117,8 @@ TEST_CASE("a weight that several nodes read is in the segment of each of them", 
 }
 
 TEST_CASE("any weights under any budget: a plan that holds, or one word why not", "[graph]") {
-    std::mt19937 random(7);
+    std::mt19937 generator(7);
+    const auto random = [&] { return static_cast<std::uint32_t>(generator()); };
     for (int round = 0; round < 200; ++round) {
         WeightUses uses;
         const std::uint32_t weights = 1 + random() % 40, nodes = 1 + random() % 60;

@@ -120,7 +120,9 @@ Result<Output> Session::picture(const Profile& profile) {
         PUMICE_ASSIGN(auto control, this->control(profile));
         request.controls.push_back(std::move(control));
     }
-    PUMICE_ASSIGN(TextToImageResult result, text_to_image(*model_, request, {.on_progress = {}, .cancel = cancel_}));
+    RequestControl control;
+    control.cancel = cancel_;
+    PUMICE_ASSIGN(TextToImageResult result, text_to_image(*model_, request, control));
     Output output;
     for (Image& image : result.images) output.pictures.push_back(std::move(image.rgb));
     output.notes = std::move(result.notes);
