@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
-#include "cli/model_folders.hpp"
+#include "cli/starter.hpp"
 #include "cli/table.hpp"
 #include "cli/workbench.hpp"
 #include "outcome.hpp"
