@@ -4,7 +4,6 @@
 
 #include "cli/commands.hpp"
 #include "cli/starter.hpp"
-#include "cli/model_folders.hpp"
 #include "cli/table.hpp"
 #include "cli/workbench.hpp"
 #include "outcome.hpp"
