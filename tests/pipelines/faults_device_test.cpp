@@ -123,5 +123,5 @@ TEST_CASE("the device is lost at any submission") {
     CHECK((need(bench.picture()) == expected));
 }
 
-TEST_CASE("memory is flat over many pictures") { check_flat(50); }
+TEST_CASE("memory is flat over many pictures") { check_flat(20); }
 TEST_CASE("memory is flat over very many pictures", "[.slow]") { check_flat(200); }

@@ -70,7 +70,7 @@ TEST_CASE("a picture is the same when the UNet's weights come and go") {
     for (const Precision precision : {Precision::exact, Precision::fp32}) {
         INFO(int(precision));
         Alone free(kTiny, precision, 0), limited(kTiny, precision, kLimit);
-        const TextToImageRequest request = small_request(64, 2);
+        const TextToImageRequest request = small_request();
         const auto whole = free.picture(request);
         CHECK(whole.streamed == 0);
         const auto first = limited.picture(request);
