@@ -149,9 +149,9 @@ Where:
 Signals: SIGUSR1 ends the picture that is made with the step that runs, keeps it, and begins no other; SIGUSR2 leaves it out
 and goes on with the next of --count or a grid; SIGINT (Ctrl-C) ends the program.
 
-Environment: PUMICE_DEVICE, PUMICE_PRECISION, PUMICE_MODEL, PUMICE_MODELS, PUMICE_OUTPUT and PUMICE_CACHE set what the
-configuration file sets as device, precision, generate.model, paths.models, paths.output and paths.cache; PUMICE_CONFIG
-names the file. An option goes before the environment, and that before the file.
+Environment: PUMICE_DEVICE, PUMICE_PRECISION, PUMICE_MEMORY, PUMICE_MODEL, PUMICE_MODELS, PUMICE_OUTPUT and PUMICE_CACHE
+set what the configuration file sets as device, precision, memory, generate.model, paths.models, paths.output and
+paths.cache; PUMICE_CONFIG names the file. An option goes before the environment, and that before the file.
 )";
 
 constexpr std::string_view kUpscale = R"(Make a picture larger.

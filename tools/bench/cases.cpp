@@ -194,6 +194,11 @@ void norm(List& list, const std::string& set, const Shape& s, bool silu) {
     });
 }
 
+void norm_statistics(List& list, const std::string& set, const Shape& s) {
+    list.move("group_norm_statistics", set, text(s),
+              [=](Graph& g, Inputs& in) { return ops::group_norm_statistics(g, in.activation(g, s)); });
+}
+
 void layer_norm(List& list, const std::string& set, const Shape& s) {
     list.move("layer_norm", set, text(s), [=](Graph& g, Inputs& in) {
         const Weight gamma = in.vector(s.c), beta = in.vector(s.c);
@@ -214,6 +219,8 @@ void norms(List& list) {
     norm(list, "vae 512", {1, 256, 256, 256}, true);
     norm(list, "vae 512", {1, 512, 512, 128}, true);
     norm(list, "ragged", {3, 37, 29, 96}, true);
+    norm_statistics(list, "vae 512", {1, 256, 256, 256});
+    norm_statistics(list, "ragged", {3, 37, 29, 96});
     layer_norm(list, "text", {1, 1, 77, 768});
     layer_norm(list, "ragged", {1, 1, 131, 44});
     for (const auto& [set, s] : {std::pair<const char*, Shape>{"unet 512", {1, 8, 1024, 1024}},
@@ -233,6 +240,18 @@ void layout(List& list) {
                   [=](Graph& g, Inputs& in) { return ops::upsample_nearest(g, in.activation(g, coarse), side, side); });
         list.move("concat", set, text(first) + " twice", [=](Graph& g, Inputs& in) {
             return ops::concat(g, in.activation(g, first), in.activation(g, first));
+        });
+        const Shape half{latent.n, latent.h / 2, latent.w / 2, latent.c};
+        list.move("cut_tile", set, text(latent), [=](Graph& g, Inputs& in) {
+            const TensorId tile = g.transient(half, DType::f32);
+            ops::cut_tile(g, in.f32(g, latent), {half.h, half.w}, tile);
+            return tile;
+        });
+        list.move("lay_tile", set, text(latent), [=](Graph& g, Inputs& in) {
+            const std::array once{ops::Term{in.f32(g, latent), 1}};
+            const TensorId sum = ops::linear_combination(g, once);  // it is added to
+            ops::lay_tile(g, sum, in.f32(g, half), {half.h, half.w}, in.f32(g, {1, 1, 1, half.h + half.w}), 0, half.h);
+            return sum;
         });
         list.move("wrap", set, text(first) + " by 1",
                   [=](Graph& g, Inputs& in) { return ops::wrap(g, in.activation(g, first), 1, 1); });
