@@ -64,7 +64,9 @@ std::string kernel_table(const Json& profile, const Json& peaks) {
         {"kernel", "variant", ">dispatches", ">ms", ">share", ">GFLOP/s", ">GB/s"}};
     if (!peaks.is_null()) rows[0].push_back(">of peak");
     const double all = profile["device_seconds"].get<double>();
-    for (const auto& [name, sum] : sorted) {
+    for (const auto& entry : sorted) {
+        const auto& name = entry.first;
+        const Sum& sum = entry.second;
         const auto rate = [&](double amount) { return sum.seconds > 0 ? amount / sum.seconds * 1e-9 : 0; };
         rows.push_back({name.first, name.second, fmt::to_string(sum.dispatches), fmt::format("{:.2f}", sum.seconds * 1e3),
                         fmt::format("{:.1f}%", all > 0 ? 100 * sum.seconds / all : 0), fmt::format("{:.1f}", rate(sum.flops)),
