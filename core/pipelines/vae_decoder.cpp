@@ -25,10 +25,6 @@ constexpr std::uint64_t kAll = std::uint64_t(1) << 60;
 
 }  // namespace
 
-struct VaeDecoder::Tiles {
-    VaeTiles all;
-};
-
 VaeDecoder::VaeDecoder() = default;
 VaeDecoder::~VaeDecoder() = default;
 
@@ -87,7 +83,7 @@ Result<std::unique_ptr<VaeDecoder>> VaeDecoder::create(Model& model, std::uint32
     PUMICE_ASSIGN(const VaeDecodePlan plan, VaeDecoder::plan(model, height, width, seamless, room, tiny));
     if (plan.tiled) {
         model.note_tight();
-        made->tiles_ = std::make_unique<Tiles>(Tiles{VaeTiles(model, plan, made->latent_, height, width, seamless)});
+        made->tiles_ = std::make_unique<VaeTiles>(model, plan, made->latent_, height, width, seamless);
         return made;
     }
     PUMICE_ASSIGN(made->program_,
@@ -100,7 +96,7 @@ Result<std::unique_ptr<VaeDecoder>> VaeDecoder::create(Model& model, std::uint32
 }
 
 Status VaeDecoder::run(const std::atomic<bool>* cancel) {
-    if (tiles_) return tiles_->all.run(cancel);
+    if (tiles_) return tiles_->run(cancel);
     if (tiny_) {
         std::vector<float> latent(latent_.size / sizeof(float));
         PUMICE_TRY(read_range(device_, latent_, std::as_writable_bytes(std::span(latent))));
@@ -110,13 +106,13 @@ Status VaeDecoder::run(const std::atomic<bool>* cancel) {
     return program_->run(cancel);
 }
 
-std::uint32_t VaeDecoder::tiles() const { return tiles_ ? tiles_->all.count() : 0; }
+std::uint32_t VaeDecoder::tiles() const { return tiles_ ? tiles_->count() : 0; }
 
-bool VaeDecoder::fell_back() const { return tiles_ ? tiles_->all.fell_back() : program_->fell_back(); }
+bool VaeDecoder::fell_back() const { return tiles_ ? tiles_->fell_back() : program_->fell_back(); }
 
 Status VaeDecoder::read_rgb(std::span<std::uint8_t> rgb) {
     if (tiles_) {
-        to_rgb(tiles_->all.bytes(), rgb);
+        to_rgb(tiles_->bytes(), rgb);
         return {};
     }
     std::vector<std::uint8_t> rgbx(rgb.size() / 3 * 4);
@@ -127,7 +123,7 @@ Status VaeDecoder::read_rgb(std::span<std::uint8_t> rgb) {
 
 Status VaeDecoder::read_float(std::span<float> rgb) {
     if (tiles_) {
-        to_rgb(tiles_->all.picture(), rgb);
+        to_rgb(tiles_->picture(), rgb);
         return {};
     }
     std::vector<float> rgbx(rgb.size() / 3 * 4);

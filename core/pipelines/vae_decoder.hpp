@@ -22,6 +22,8 @@ struct VaeDecodePlan {
     std::uint64_t peak() const;
 };
 
+class VaeTiles;
+
 class VaeDecoder {
 public:
     /// Whole where that fits; else the first part of the decoder, which is small, whole, and the second in tiles, normed by
@@ -50,7 +52,6 @@ public:
 
 private:
     VaeDecoder();
-    struct Tiles;
     static std::function<TensorId(Graph&)> whole(Model&, Model::TinyVae* tiny, const BufferRange& latent,
                                                  std::uint32_t height, std::uint32_t width, TensorId* picture,
                                                  TensorId* bytes);
@@ -60,7 +61,7 @@ private:
     TensorId picture_, bytes_;
     bool tiny_ = false;
     std::unique_ptr<CheckedProgram> program_;
-    std::unique_ptr<Tiles> tiles_;  ///< null: whole, by program_
+    std::unique_ptr<VaeTiles> tiles_;  ///< null: whole, by program_
 };
 
 }  // namespace pumice

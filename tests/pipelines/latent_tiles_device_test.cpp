@@ -79,6 +79,40 @@ TEST_CASE("tiles of a denoiser that looks at each pixel alone give what it gives
     }
 }
 
+TEST_CASE("tiles of a denoiser give the prediction without the prompt too") {
+    const auto model = tiny_model();
+    const Shape shape{1, 8, 24, 4};
+    const auto math = math_of(*model, shape);
+    const Latent x = need(math->create_latent()), out = need(math->create_latent()), other = need(math->create_latent());
+    need(math->upload(x, Random(4).values(shape.elements())));
+    Conditioning cond, uncond;
+    cond.tokens = uncond.tokens = 77;
+    cond.values = Random(5).values(std::uint64_t(77) * model->config().unet.context_channels);
+    uncond.values = Random(6).values(cond.values.size());
+    const Conditioning* const rows[] = {&uncond};
+    const auto denoiser = [&](const Conditioning& prompt, GuidanceOptions options) {
+        auto made = need(TiledDenoiser::create(*model, *math, shape, {.height = 8, .width = 8, .overlap = 4}, options));
+        const GuidedPart part{{&prompt}, 1};
+        need(made->set_conditioning({&part, 1}, rows));
+        return made;
+    };
+    const auto plain = [&](const Conditioning& prompt, double scale) {
+        need(denoiser(prompt, {.scale = scale})->denoise(x, 3.0, out));
+        return need(math->download(out));
+    };
+    const auto guided = plain(cond, 2), without = plain(uncond, 1);
+    need(denoiser(cond, {.scale = 4, .unconditional = true})->denoise_uncond(x, 3.0, 0.5, out, other));
+    const auto got = need(math->download(out)), got_without = need(math->download(other));
+    double worst = 0, apart = 0;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        worst = std::max({worst, std::abs(double(got[i]) - double(guided[i])),
+                          std::abs(double(got_without[i]) - double(without[i]))});
+        apart = std::max(apart, std::abs(double(guided[i]) - double(without[i])));
+    }
+    CHECK(worst < 1e-3);
+    CHECK(apart > 0.1);
+}
+
 TEST_CASE("the UNet of tiles takes the memory of a tile, and of one tile gives the same bits") {
     const auto model = tiny_model();
     struct Made {
